@@ -1,0 +1,50 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Pos is a place in a configuration file; line and column count from 1, the
+// column in bytes.
+type Pos struct {
+	File      string
+	Line, Col int
+}
+
+// String returns file:line:column, the form that editors understand.
+func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
+
+// Severity ranks a diagnostic.
+type Severity int
+
+// Warnings let a configuration load, alerts do not.
+const (
+	Warning Severity = iota
+	Alert
+)
+
+// Diagnostic is one finding about a configuration.
+type Diagnostic struct {
+	Pos      Pos
+	Severity Severity
+	Message  string // what is wrong
+	Accepted string // what would be accepted here; may be empty
+	Suggest  string // the nearest known word to a misspelt one; may be empty
+}
+
+// Error renders the finding on one line: place, fault, accepted form, suggestion.
+func (d *Diagnostic) Error() string {
+	var b strings.Builder
+	b.WriteString(d.Pos.String())
+	b.WriteString(": ")
+	b.WriteString(d.Message)
+	if d.Suggest != "" {
+		fmt.Fprintf(&b, " (did you mean %q?)", d.Suggest)
+	}
+	if d.Accepted != "" {
+		b.WriteString("; accepted: ")
+		b.WriteString(d.Accepted)
+	}
+	return b.String()
+}

@@ -1,0 +1,176 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the typed, immutable meaning of one or more configuration files.
+// Nothing may change it after Parse has returned it; the proxy engine shares it
+// between loops without a lock.
+type Config struct {
+	Global  Global
+	Proxies []*Proxy // frontend, backend and listen sections, in file order
+}
+
+// Proxy returns the section called name that has all wanted roles, or nil.
+// A frontend and a backend may share one name, as in HAProxy.
+func (c *Config) Proxy(name string, frontend, backend bool) *Proxy {
+	for _, p := range c.Proxies {
+		if p.Name == name && (!frontend || p.Kind.HasFrontend()) && (!backend || p.Kind.HasBackend()) {
+			return p
+		}
+	}
+	return nil
+}
+
+// Global is the process-wide section (configuration manual, section 3).
+type Global struct {
+	Maxconn       int           // connections over all frontends; 0: derived from the file limit
+	NbThread      int           // event loops; 0: one for each usable CPU
+	HardStopAfter time.Duration // longest soft stop; 0: unlimited
+	Logs          []LogTarget
+	LogTag        string // syslog tag; "": the program name
+	LogSendHost   string // host name put into syslog headers; "": none
+	Sockets       []StatsSocket
+	StatsTimeout  time.Duration // idle limit of a stats socket; 0: 10 s
+	Pidfile       string
+	Chroot        string
+	User, Group   string
+	UID, GID      int // 0: keep
+	Daemon        bool
+	Quiet         bool
+	Node          string
+	Description   string
+}
+
+// StatsSocket is one "stats socket" line: where the runtime API listens.
+type StatsSocket struct {
+	Pos         Pos
+	Path        string // file system path of a UNIX stream socket
+	Mode        uint32 // permission bits; 0: leave as the umask makes them
+	User, Group string
+	Level       string // "user", "operator" (default), "admin"
+}
+
+// Kind tells which roles a proxy section plays.
+type Kind int
+
+// The kinds of proxy sections (configuration manual, section 4).
+const (
+	Frontend Kind = iota
+	Backend
+	Listen
+)
+
+// HasFrontend reports whether the section accepts connections.
+func (k Kind) HasFrontend() bool { return k == Frontend || k == Listen }
+
+// HasBackend reports whether the section holds servers.
+func (k Kind) HasBackend() bool { return k == Backend || k == Listen }
+
+// String returns the section's keyword.
+func (k Kind) String() string {
+	switch k {
+	case Frontend:
+		return "frontend"
+	case Backend:
+		return "backend"
+	default:
+		return "listen"
+	}
+}
+
+// Proxy is one frontend, backend or listen section, with the defaults that
+// apply to it already merged in.
+type Proxy struct {
+	Pos      Pos
+	Name     string
+	Kind     Kind
+	Disabled bool
+	// ID is the numeric id of runtime-API records: explicit ("id N") or given in
+	// file order from 2 on, as HAProxy does.
+	ID int
+
+	// Frontend role.
+	Binds          []Bind
+	Maxconn        int    // concurrent connections; 0: global maxconn
+	Backlog        int    // listen(2) backlog; 0: maxconn
+	DefaultBackend string // "": none
+	RateSessions   int    // "rate-limit sessions" per second; 0: unlimited
+
+	// Backend role.
+	Balance    Balance
+	Servers    []Server
+	Retries    int  // connection attempts after the first; default 3
+	Redispatch int  // "option redispatch N": 0 not configured, -1 at the last retry, N every Nth
+	AllBackups bool // "option allbackups"
+
+	Timeouts Timeouts
+	Logs     []LogTarget
+	// TCPLog is "option tcplog". DontLogNull skips sessions without a byte,
+	// LogASAP writes the line when the server connection is established.
+	TCPLog, DontLogNull, LogASAP bool
+	// ClientKeepalive and ServerKeepalive are "option clitcpka" and "srvtcpka"
+	// ("tcpka" sets both).
+	ClientKeepalive, ServerKeepalive bool
+	Description                      string
+}
+
+// Timeouts of one section; 0 means not set, which is "never".
+type Timeouts struct {
+	Client, Server, Connect, Queue, Check time.Duration
+	ClientFin, ServerFin, Tunnel          time.Duration
+}
+
+// Bind is one listening address; a line with a port range or a comma list
+// becomes several Binds.
+type Bind struct {
+	Pos       Pos
+	Addr      netip.AddrPort // invalid for a UNIX socket; "*" and "" are 0.0.0.0
+	Path      string         // UNIX socket path, or ""
+	V4V6      bool           // an IPv6 wildcard also accepts IPv4
+	V6Only    bool
+	Name      string // "name": label in logs and statistics
+	Interface string // SO_BINDTODEVICE
+	Maxconn   int    // 0: that of the frontend
+	Backlog   int    // 0: that of the frontend
+	ID        int
+}
+
+// Balance is the "balance" line.
+type Balance struct {
+	Algorithm string // "roundrobin" (default), "leastconn", ...
+	Args      []string
+	Pos       Pos
+}
+
+// Server is one "server" line with the default-server settings merged in.
+type Server struct {
+	Pos  Pos
+	Name string
+	// Host is an address literal or a host name to resolve. A line without an
+	// address has the server's own name here (see docs: "server NAME").
+	Host string
+	// Port is the destination port. With PortRelative it is an offset added to
+	// the port that the client connected to: "server s1" means offset 0.
+	Port         int
+	PortRelative bool
+	Path         string // UNIX socket path, or ""
+	Weight       int    // 0 to 256, default 1
+	Maxconn      int    // 0: unlimited
+	Backup       bool
+	Disabled     bool
+	ID           int
+}
+
+// LogTarget is one "log" line, or the expansion of "log global".
+type LogTarget struct {
+	Pos      Pos
+	Address  string // "stdout", "stderr", "fd@N", a socket path, or "host:port" for UDP (default port 514)
+	Format   string // "rfc3164" (default), "rfc5424", "local", "priority", "short", "timed", "iso", "raw"
+	Length   int    // longest line in bytes, default 1024
+	Facility string // syslog facility name
+	Level    string // least severity that is sent; "" is all: "emerg" ... "debug"
+	MinLevel string // cap: more severe messages are sent at this level; "" is none
+}
