@@ -1,0 +1,242 @@
+package evloop
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events are the conditions epoll reported for a descriptor.
+type Events uint32
+
+// The conditions, as in epoll_ctl(2).
+const (
+	Readable   Events = unix.EPOLLIN
+	Writable   Events = unix.EPOLLOUT
+	PeerClosed Events = unix.EPOLLRDHUP // the peer sent FIN; data may still wait
+	HangUp     Events = unix.EPOLLHUP
+	Failed     Events = unix.EPOLLERR
+)
+
+// Handler gets the events of one descriptor, on the loop's goroutine.
+type Handler interface {
+	Event(ev Events)
+}
+
+// Task is work that a handler puts off to the end of the loop's turn with Later,
+// so that one busy descriptor cannot starve the others.
+type Task interface {
+	Continue()
+}
+
+const (
+	batch       = 256      // events taken by one epoll_wait
+	scratchSize = 32 << 10 // bytes; see Scratch
+	modeET      = unix.EPOLLET
+)
+
+// slot says who owns a descriptor now. The generation travels in the epoll data,
+// so an event that was queued for an earlier owner of the number is dropped.
+type slot struct {
+	handler Handler
+	gen     uint32
+}
+
+// Loop is one epoll instance and its goroutine's state.
+type Loop struct {
+	epfd, wakefd int
+
+	// Owned by the goroutine in Run.
+	slots   []slot
+	wheel   wheel
+	start   time.Time
+	now     int64
+	ready   []Task
+	spare   []Task
+	scratch []byte
+	stopped bool
+	buffers []*Buffer
+	pipes   []*Pipe
+	raw     rawAddr
+
+	mu   sync.Mutex // guards mail and dead
+	mail []func()
+	dead bool
+}
+
+// New makes a loop. Run must be called for anything to happen.
+func New() (*Loop, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create epoll instance: %w", err)
+	}
+	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = unix.Close(epfd)
+		return nil, fmt.Errorf("create eventfd: %w", err)
+	}
+	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize)}
+	if err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
+		_ = unix.Close(epfd)
+		_ = unix.Close(wakefd)
+		return nil, err
+	}
+	return l, nil
+}
+
+// Now is the loop's clock: milliseconds since New, read once a turn.
+func (l *Loop) Now() int64 { return l.now }
+
+// Scratch is a buffer of 32 KiB that any handler may use until it returns.
+func (l *Loop) Scratch() []byte { return l.scratch }
+
+// Later runs t after the events of this turn.
+func (l *Loop) Later(t Task) { l.ready = append(l.ready, t) }
+
+// Post runs f on the loop's goroutine. It may be called from any goroutine and
+// reports false if the loop has ended, in which case f never runs.
+func (l *Loop) Post(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return false
+	}
+	l.mail = append(l.mail, f)
+	if len(l.mail) == 1 {
+		one := [8]byte{1}
+		// The counter cannot overflow: one write for each emptying of mail.
+		_, _ = unix.Write(l.wakefd, one[:])
+	}
+	return true
+}
+
+// Stop ends Run after the current turn. Loop goroutine only.
+func (l *Loop) Stop() { l.stopped = true }
+
+// Register delivers edge-triggered events of fd to h until Close(fd): readable,
+// writable and the peer's FIN, with one epoll_ctl for the descriptor's life.
+func (l *Loop) Register(fd int, h Handler) error {
+	return l.add(fd, uint32(Readable|Writable|PeerClosed)|modeET, h)
+}
+
+// RegisterListener delivers readiness of a listening socket that several loops
+// share: level-triggered and exclusive, so that one connection wakes one loop.
+func (l *Loop) RegisterListener(fd int, h Handler) error {
+	return l.add(fd, uint32(Readable)|unix.EPOLLEXCLUSIVE, h)
+}
+
+// Unregister stops the events of fd and leaves it open.
+func (l *Loop) Unregister(fd int) {
+	l.forget(fd)
+	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// Close closes fd and drops events that are still queued for it. The descriptor
+// must not be shared with another process or loop: close(2) is what removes it
+// from epoll.
+func (l *Loop) Close(fd int) {
+	l.forget(fd)
+	_ = unix.Close(fd)
+}
+
+func (l *Loop) add(fd int, events uint32, h Handler) error {
+	if fd >= len(l.slots) {
+		grown := make([]slot, max(64, fd+1, 2*len(l.slots)))
+		copy(grown, l.slots)
+		l.slots = grown
+	}
+	s := &l.slots[fd]
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(s.gen)}
+	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		return fmt.Errorf("register descriptor %d: %w", fd, err)
+	}
+	s.handler = h
+	return nil
+}
+
+func (l *Loop) forget(fd int) {
+	if fd < len(l.slots) {
+		l.slots[fd].handler = nil
+		l.slots[fd].gen++
+	}
+}
+
+// Run serves events until Stop. It returns an error only if epoll_wait fails.
+// Descriptors that are still registered stay open.
+func (l *Loop) Run() error {
+	defer l.close()
+	var events [batch]unix.EpollEvent
+	l.tick()
+	for !l.stopped {
+		n, err := unix.EpollWait(l.epfd, events[:], l.timeout())
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("wait for events: %w", err)
+		}
+		l.tick()
+		for i := range max(n, 0) {
+			l.dispatch(&events[i])
+		}
+		l.wheel.advance(l.now)
+		l.runReady()
+	}
+	return nil
+}
+
+func (l *Loop) tick() { l.now = time.Since(l.start).Milliseconds() }
+
+// timeout is epoll_wait's argument: 0 with work put off, -1 without timers.
+func (l *Loop) timeout() int {
+	if len(l.ready) > 0 {
+		return 0
+	}
+	next := l.wheel.next()
+	if next < 0 {
+		return -1
+	}
+	return int(min(max(next-l.now, 0), 1<<30))
+}
+
+func (l *Loop) dispatch(ev *unix.EpollEvent) {
+	s := &l.slots[ev.Fd]
+	if s.handler == nil || s.gen != uint32(ev.Pad) {
+		return
+	}
+	s.handler.Event(Events(ev.Events))
+}
+
+func (l *Loop) runReady() {
+	tasks := l.ready
+	l.ready = l.spare[:0]
+	for i, t := range tasks {
+		tasks[i] = nil
+		t.Continue()
+	}
+	l.spare = tasks
+}
+
+func (l *Loop) close() {
+	l.mu.Lock()
+	l.dead = true
+	l.mu.Unlock()
+	l.freeCaches()
+	_ = unix.Close(l.wakefd)
+	_ = unix.Close(l.epfd)
+}
+
+// mailHandler is the Loop seen as the handler of its eventfd.
+type mailHandler Loop
+
+func (m *mailHandler) Event(Events) {
+	l := (*Loop)(m)
+	var buf [8]byte
+	l.mu.Lock()
+	_, _ = unix.Read(l.wakefd, buf[:])
+	mail := l.mail
+	l.mail = nil
+	l.mu.Unlock()
+	for _, f := range mail {
+		f()
+	}
+}
