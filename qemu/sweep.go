@@ -19,13 +19,20 @@ const claimPrefix = "sluice-lab-"
 // claimDir makes a scratch directory under parent that sweep leaves alone while
 // this process lives. release removes it.
 func claimDir(parent string) (dir string, release func() error, err error) {
-	dir, err = os.MkdirTemp(parent, claimPrefix+strconv.Itoa(os.Getpid())+"-")
+	// The directory gets the name that sweep looks for when its lock is held.
+	young, err := os.MkdirTemp(parent, "sluice-new-")
 	if err != nil {
 		return "", nil, fmt.Errorf("make scratch directory: %w", err)
 	}
-	lock, err := tryLock(filepath.Join(dir, "lock"))
+	lock, err := tryLock(filepath.Join(young, "lock"))
 	if err != nil {
-		return "", nil, errors.Join(err, os.RemoveAll(dir))
+		return "", nil, errors.Join(err, os.RemoveAll(young))
+	}
+	suffix := strings.TrimPrefix(filepath.Base(young), "sluice-new-")
+	dir = filepath.Join(parent, claimPrefix+strconv.Itoa(os.Getpid())+"-"+suffix)
+	if err := os.Rename(young, dir); err != nil {
+		_ = lock.Close()
+		return "", nil, errors.Join(err, os.RemoveAll(young))
 	}
 	return dir, func() error {
 		defer lock.Close()
@@ -43,7 +50,7 @@ func sweep(parent string) error {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, "lock")
 		if _, err := os.Stat(path); err != nil {
-			continue // just being made, or being removed
+			continue // just being removed
 		}
 		lock, err := tryLock(path)
 		if err != nil {

@@ -76,20 +76,22 @@ func (vm *VM) start(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	defer peer.Close()
 	vm.qmp = control
 
 	cmd := exec.Command("qemu-system-x86_64", args...)
 	cmd.ExtraFiles = []*os.File{peer} // descriptor 3, named in arguments
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return errors.Join(err, peer.Close())
 	}
 	vm.stdin = stdin
 	vm.Console = newConsole(stdin, cfg.Log)
 	cmd.Stdout = vm.Console
 	cmd.Stderr = &vm.stderr
-	if vm.proc, err = startProcess(cfg.Netns, cmd, syscall.SIGKILL); err != nil {
+	vm.proc, err = startProcess(cfg.Netns, cmd, syscall.SIGKILL)
+	// Only QEMU's copy stays open, so that its end is the end of the connection.
+	_ = peer.Close()
+	if err != nil {
 		return err
 	}
 	go func() { // ends with the child

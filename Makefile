@@ -1,0 +1,45 @@
+# Every target works on a fresh Debian 12 or 13 with Go and make; ci/setup.sh
+# installs the rest and says what.
+
+BUILD := build
+# The lab needs root for network namespaces, taps and containers.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# arguments for the lab: make run RUN='-firmware uefi'
+RUN ?=
+
+.PHONY: help run test check lint unit image setup clean
+
+help:
+	@echo 'make run    build and boot the appliance with two MySQL servers behind it (RUN="-h" for its flags)'
+	@echo 'make test   everything: lint, unit tests, lab, image in QEMU'
+	@echo 'make check  gofmt, vet, staticcheck, import table, unit tests; no root'
+	@echo 'make image  build/sluice.raw, the disk image'
+	@echo 'make clean  remove build/'
+
+setup:
+	@sh ci/setup.sh
+
+image: setup
+	go run ./image/mkimage -out $(BUILD)
+
+run: image
+	go build -o $(BUILD)/run ./qemu/run
+	@$(if $(SUDO),command -v sudo >/dev/null || { echo 'run: root is missing: the lab needs it for network namespaces; run make as root or install sudo' >&2; exit 1; })
+	$(SUDO) $(BUILD)/run -build $(BUILD) $(RUN)
+
+lint:
+	sh ci/lint
+
+unit:
+	go test ./...
+
+check: lint unit
+
+# One package after the other: the tests boot machines and measure times. Go stays
+# with the user's rights and caches; only the test binaries run as root.
+test: image lint
+	$(if $(SUDO),,SLUICE_FULL=1) go test -count=1 -p 1 -timeout 60m \
+		$(if $(SUDO),-exec "sudo env SLUICE_FULL=1 PATH=$$PATH:/usr/sbin") ./...
+
+clean:
+	$(SUDO) rm -rf $(BUILD)
