@@ -31,6 +31,10 @@ const rescueCommands = `
 	blkid gpt losetup shasum strace strings gzip
 	poweroff`
 
+// rescueTags are the build tags of the rescue commands: the shell with a small
+// line editor instead of a terminal user interface.
+const rescueTags = "goshliner"
+
 // rescuePackages returns the import paths of the rescue commands.
 func rescuePackages() []string {
 	var list []string
@@ -105,7 +109,7 @@ func (b *builder) busyboxKey() (string, error) {
 		}
 		h.Write(text)
 	}
-	fmt.Fprintln(h, b.goVersion, b.goEnv(), rescuePackages())
+	fmt.Fprintln(h, b.goVersion, b.goEnv(), rescueTags, rescuePackages())
 	return fmt.Sprintf("%x", h.Sum(nil)[:8]), nil
 }
 
@@ -130,7 +134,8 @@ func (b *builder) compileBusybox(ctx context.Context, dir, out string) error {
 	})
 	err = uimage.Create(logger,
 		uimage.WithEnv(golang.DisableCGO(), golang.WithGOOS("linux"), golang.WithGOARCH("amd64"),
-			golang.WithWorkingDir(b.opts.Source), golang.WithGOROOT(b.goRoot), golang.WithCompiler(wrapper)),
+			golang.WithBuildTag(rescueTags), golang.WithWorkingDir(b.opts.Source),
+			golang.WithGOROOT(b.goRoot), golang.WithCompiler(wrapper)),
 		uimage.WithBusyboxCommands(rescuePackages()...),
 		uimage.WithBaseArchive(cpio.InMemArchive()),
 		uimage.WithSkipLDD(),

@@ -28,7 +28,7 @@ var programs = []program{
 func (b *builder) goEnv() []string {
 	return []string{
 		"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1",
-		"GOFLAGS=", "GOEXPERIMENT=", "GOTOOLCHAIN=local", "GOWORK=off", "GO111MODULE=on",
+		"GOFLAGS=", "GOEXPERIMENT=", "GOTOOLCHAIN=local", "GOWORK=off",
 	}
 }
 
@@ -65,7 +65,7 @@ func (b *builder) compile(ctx context.Context, dir string) (map[string][]byte, e
 	for _, p := range programs {
 		args = append(args, "./"+p.pkg)
 	}
-	c := command{path: b.goTool, args: args, dir: b.opts.Source, env: b.goEnv()}
+	c := command{path: b.goTool, args: args, dir: b.opts.Source, env: append(b.goEnv(), "GO111MODULE=on")}
 	if _, err := c.output(ctx); err != nil {
 		return nil, err
 	}
