@@ -31,6 +31,9 @@ type Diagnostic struct {
 	Message  string // what is wrong
 	Accepted string // what would be accepted here; may be empty
 	Suggest  string // the nearest known word to a misspelt one; may be empty
+	// Unsupported marks an alert about a line that HAProxy accepts and this
+	// version cannot honour.
+	Unsupported bool
 }
 
 // Error renders the finding on one line: place, fault, accepted form, suggestion.

@@ -31,7 +31,7 @@ type Global struct {
 	HardStopAfter time.Duration // longest soft stop; 0: unlimited
 	Logs          []LogTarget
 	LogTag        string // syslog tag; "": the program name
-	LogSendHost   string // host name put into syslog headers; "": none
+	LogSendHost   string // host name put into syslog headers; "": none, SystemHostname: the system's
 	Sockets       []StatsSocket
 	StatsTimeout  time.Duration // idle limit of a stats socket; 0: 10 s
 	Pidfile       string
@@ -105,6 +105,7 @@ type Proxy struct {
 	Retries    int  // connection attempts after the first; default 3
 	Redispatch int  // "option redispatch N": 0 not configured, -1 at the last retry, N every Nth
 	AllBackups bool // "option allbackups"
+	Fullconn   int  // "fullconn": connections at which servers reach their maxconn; 0: derived
 
 	Timeouts Timeouts
 	Logs     []LogTarget

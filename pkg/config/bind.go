@@ -1,0 +1,196 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// bindKeywords is the "bind" line.
+var bindKeywords = []Keyword{
+	{Name: "bind", Where: InFrontend | InListen, Args: bindForm + " [<option>...]", Min: 1, Max: -1,
+		Help: "addresses to accept connections at", parse: parseBind},
+}
+
+const bindForm = "[<address>]:<port>[-<port>][, ...] | <path>[, ...]"
+
+// bindOptions are the words behind the addresses (manual, section 5.1).
+var bindOptions = []Keyword{
+	{Name: "name", Where: BindOption, Args: "<name>", Min: 1, Max: 1, Help: "label in logs and statistics",
+		bind: func(_ *parser, b *bindLine, w Word) { b.common.Name = w.Text }},
+	{Name: "interface", Where: BindOption, Args: "<interface>", Min: 1, Max: 1, Help: "accept only what arrives on this network interface",
+		bind: func(_ *parser, b *bindLine, w Word) { b.common.Interface = w.Text }},
+	{Name: "maxconn", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "that of the frontend", Help: "concurrent connections of the listener",
+		bind: func(p *parser, b *bindLine, w Word) { p.bindInt(&b.common.Maxconn, w, "maxconn") }},
+	{Name: "backlog", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "that of the frontend", Help: "length of the listen queue",
+		bind: func(p *parser, b *bindLine, w Word) { p.bindInt(&b.common.Backlog, w, "backlog") }},
+	{Name: "id", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "the place among the listeners", Help: "number of the listener in statistics",
+		bind: parseBindID},
+	{Name: "v4v6", Where: BindOption, Help: "an IPv6 wildcard accepts IPv4 too",
+		bind: func(_ *parser, b *bindLine, _ Word) { b.common.V4V6 = true }},
+	{Name: "v6only", Where: BindOption, Help: "an IPv6 wildcard does not accept IPv4",
+		bind: func(_ *parser, b *bindLine, _ Word) { b.common.V6Only = true }},
+}
+
+// bindLine is a "bind" line under construction: the options go to all addresses.
+type bindLine struct {
+	binds  []Bind
+	common Bind
+	idAt   Word
+}
+
+func parseBind(p *parser, st *statement) {
+	line := bindLine{}
+	ok := true
+	for _, w := range splitCommas(st.args[0]) {
+		more, good := p.bindAddress(w)
+		line.binds = append(line.binds, more...)
+		ok = ok && good
+	}
+	ok = p.parseOptions(optionParser{
+		what: "bind", rows: p.index.bind, words: st.args[1:],
+		apply: func(kw *Keyword, w Word) { kw.bind(p, &line, w) },
+	}) && ok
+	if line.idAt.Text != "" && ok {
+		p.claimBindID(&line)
+	}
+	if !ok || !p.px.px.Kind.HasFrontend() {
+		return
+	}
+	for i := range line.binds {
+		b := line.common
+		b.Pos, b.Addr, b.Path = line.binds[i].Pos, line.binds[i].Addr, line.binds[i].Path
+		p.px.px.Binds = append(p.px.px.Binds, b)
+	}
+}
+
+// splitCommas parts a list; one comma at its end is allowed.
+func splitCommas(w Word) []Word {
+	var parts []Word
+	for text, col := w.Text, w.Col; ; {
+		part, rest, more := strings.Cut(text, ",")
+		parts = append(parts, Word{Text: part, Col: col})
+		if !more || rest == "" {
+			return parts
+		}
+		text, col = rest, col+len(part)+1
+	}
+}
+
+// bindAddress turns one element of the list into listeners.
+func (p *parser) bindAddress(w Word) ([]Bind, bool) {
+	ep, ok := p.parseEndpoint(w, false)
+	if !ok {
+		return nil, false
+	}
+	if ep.path != "" {
+		return []Bind{{Pos: p.pos(w), Path: ep.path}}, true
+	}
+	if ep.port == "" {
+		p.alert(w, "missing port specification in '%s'", w.Text).Accepted = bindForm
+		return nil, false
+	}
+	if ep.port[0] == '+' || ep.port[0] == '-' {
+		p.alert(w, "port offset not permitted here in '%s'", w.Text).Accepted = bindForm
+		return nil, false
+	}
+	lo, hi, ok := p.portRange(w, ep.port)
+	if !ok {
+		return nil, false
+	}
+	addr, ok := ep.literal()
+	if !ok {
+		d := p.alert(w, "invalid address: '%s' in '%s'", ep.host, w.Text)
+		d.Accepted = "an IPv4 or IPv6 address, '*' or nothing; names are not resolved"
+		d.Unsupported = isHostName(ep.host)
+		return nil, false
+	}
+	binds := make([]Bind, 0, hi-lo+1)
+	for port := lo; port <= hi; port++ {
+		binds = append(binds, Bind{Pos: p.pos(w), Addr: netip.AddrPortFrom(addr, uint16(port))})
+	}
+	return binds, true
+}
+
+func (p *parser) bindInt(field *int, w Word, what string) {
+	if n := atol(w.Text); n < 0 {
+		p.alert(w, "'%s': invalid value %s, must be >= 0", what, w.Text).Accepted = "0 to 2147483647"
+		return
+	}
+	*field = p.looseInt(w, what)
+}
+
+func parseBindID(p *parser, b *bindLine, w Word) {
+	id, err := strconv.Atoi(w.Text)
+	if err != nil || id <= 0 {
+		p.alert(w, "'id': custom id has to be > 0, got '%s'", w.Text).Accepted = "1 to 2147483647"
+		return
+	}
+	b.common.ID, b.idAt = id, w
+}
+
+// claimBindID checks that the id names one listener only.
+func (p *parser) claimBindID(line *bindLine) {
+	if len(line.binds) > 1 {
+		p.alert(line.idAt, "'id' can only be used with a single socket").Accepted = "one address and one port"
+		return
+	}
+	if p.px.bindIDs == nil {
+		p.px.bindIDs = map[int]Pos{}
+	}
+	if old, used := p.px.bindIDs[line.common.ID]; used {
+		p.alert(line.idAt, "'id': custom id %d already used at %s", line.common.ID, old).Accepted = "another number"
+		return
+	}
+	p.px.bindIDs[line.common.ID] = p.pos(line.idAt)
+}
+
+// optionParser walks the options behind the fixed part of a line.
+type optionParser struct {
+	what  string
+	rows  map[string]*Keyword
+	words []Word
+	apply func(kw *Keyword, w Word)
+}
+
+// parseOptions reports whether all options were understood. It stops at the
+// first unknown word, since what follows may be its arguments.
+func (p *parser) parseOptions(op optionParser) bool {
+	before := p.alertCount
+	for i := 0; i < len(op.words); {
+		w := op.words[i]
+		kw := op.rows[optionName(w.Text)]
+		if kw == nil {
+			d := p.alert(w, "'%s': unknown keyword '%s'", op.what, w.Text)
+			d.Suggest = nearest(w.Text, keys(op.rows))
+			d.Accepted = strings.Join(doneKeys(op.rows), ", ")
+			return false
+		}
+		if i++; i+kw.Min > len(op.words) {
+			p.alert(Word{Col: w.Col + len(w.Text)}, "'%s': '%s' expects an argument", op.what, w.Text).Accepted = kw.synopsis()
+			return false
+		}
+		arg := Word{Col: w.Col}
+		if kw.Min > 0 {
+			arg = op.words[i]
+		}
+		i += kw.Min
+		switch kw.State {
+		case Pending:
+			p.unsupported(w, "'%s': '%s' is not supported by this version yet", op.what, w.Text)
+		case Refused:
+			p.unsupported(w, "'%s': '%s' is not supported: %s", op.what, w.Text, kw.Why)
+		case NoEffect:
+			p.warn(w, "'%s': '%s' has no effect: %s", op.what, w.Text, kw.Why)
+		default:
+			op.apply(kw, arg)
+		}
+	}
+	return p.alertCount == before
+}
+
+// optionName cuts the parenthesis off "set-proxy-v2-tlv-fmt(0xE1)".
+func optionName(s string) string {
+	name, _, _ := strings.Cut(s, "(")
+	return name
+}

@@ -1,0 +1,136 @@
+package config
+
+// globalKeywords are the keywords of section global (manual, section 3).
+var globalKeywords = []Keyword{
+	{Name: "maxconn", Where: InGlobal, Args: "<number>", Min: 1, Max: 1, Default: "derived from the file limit",
+		Help: "connections over all frontends", parse: parseGlobalMaxconn},
+	{Name: "nbthread", Where: InGlobal, Args: "<number>", Min: 1, Max: 1, Default: "one for each usable CPU",
+		Help: "event loops, 1 to 64", parse: parseNbThread},
+	{Name: "hard-stop-after", Where: InGlobal, Args: "<time>", Min: 1, Max: 1, Default: "unlimited",
+		Help: "longest time that a soft stop may take", parse: parseHardStopAfter},
+	{Name: "pidfile", Where: InGlobal, Args: "<file>", Min: 1, Max: 1,
+		Help: "file that receives the process id", parse: onceText(func(g *Global) *string { return &g.Pidfile })},
+	{Name: "chroot", Where: InGlobal, Args: "<directory>", Min: 1, Max: 1,
+		Help: "root directory after the start", parse: onceText(func(g *Global) *string { return &g.Chroot })},
+	{Name: "user", Where: InGlobal, Args: "<name>", Min: 1, Max: 1,
+		Help: "user to run as after the start", parse: onceText(func(g *Global) *string { return &g.User })},
+	{Name: "group", Where: InGlobal, Args: "<name>", Min: 1, Max: 1,
+		Help: "group to run as after the start", parse: onceText(func(g *Global) *string { return &g.Group })},
+	{Name: "uid", Where: InGlobal, Args: "<number>", Min: 1, Max: 1,
+		Help: "user id to run as after the start", parse: onceID(func(g *Global) *int { return &g.UID })},
+	{Name: "gid", Where: InGlobal, Args: "<number>", Min: 1, Max: 1,
+		Help: "group id to run as after the start", parse: onceID(func(g *Global) *int { return &g.GID })},
+	{Name: "daemon", Where: InGlobal, Help: "run in the background",
+		parse: func(p *parser, _ *statement) { p.cfg.Global.Daemon = true }},
+	{Name: "quiet", Where: InGlobal, Help: "no messages at the start",
+		parse: func(p *parser, _ *statement) { p.cfg.Global.Quiet = true }},
+	{Name: "node", Where: InGlobal, Args: "<name>", Min: 1, Max: 1, Help: "name of this node in statistics", parse: parseNode},
+	{Name: "description", Where: InGlobal, Args: "<text>...", Min: 1, Max: -1, Help: "text shown in statistics",
+		parse: func(p *parser, st *statement) { p.cfg.Global.Description = joinWords(st.args) }},
+	{Name: "log-tag", Where: InGlobal, Args: "<tag>", Min: 1, Max: 1, Default: "the program name", Help: "tag of syslog lines",
+		parse: func(p *parser, st *statement) { p.cfg.Global.LogTag = st.arg(0).Text }},
+	{Name: "log-send-hostname", Where: InGlobal, Args: "[<name>]", Max: -1, Default: "none",
+		Help: "host name in syslog headers; without a name that of the system", parse: parseLogSendHostname},
+}
+
+// firstTime reports whether a global keyword comes for the first time; HAProxy
+// keeps the first value of these.
+func (p *parser) firstTime(st *statement, key string) bool {
+	if old, seen := p.once[key]; seen {
+		p.warn(st.name[0], "'%s' already specified at %s, this line is ignored", key, old)
+		return false
+	}
+	p.once[key] = p.pos(st.name[0])
+	return true
+}
+
+// setBy tells which key a keyword shares with its alias: a user can be set by
+// name or by number, once.
+var setBy = map[string]string{"user": "user/uid", "uid": "user/uid", "group": "group/gid", "gid": "group/gid"}
+
+func onceKey(name string) string {
+	if key := setBy[name]; key != "" {
+		return key
+	}
+	return name
+}
+
+func onceText(field func(*Global) *string) func(*parser, *statement) {
+	return func(p *parser, st *statement) {
+		if p.firstTime(st, onceKey(st.kw.Name)) {
+			*field(&p.cfg.Global) = st.arg(0).Text
+		}
+	}
+}
+
+func onceID(field func(*Global) *int) func(*parser, *statement) {
+	return func(p *parser, st *statement) {
+		if p.firstTime(st, onceKey(st.kw.Name)) {
+			*field(&p.cfg.Global) = p.looseInt(st.arg(0), st.kw.Name)
+		}
+	}
+}
+
+func parseGlobalMaxconn(p *parser, st *statement) {
+	if p.cfg.Global.Maxconn != 0 && !p.firstTime(st, "maxconn") {
+		return
+	}
+	p.once["maxconn"] = p.pos(st.name[0])
+	p.cfg.Global.Maxconn = p.looseInt(st.arg(0), "maxconn")
+}
+
+func parseNbThread(p *parser, st *statement) {
+	if n, ok := p.strictInt(st.arg(0), "nbthread", 1, 64); ok {
+		p.cfg.Global.NbThread = n
+	}
+}
+
+func parseHardStopAfter(p *parser, st *statement) {
+	if d, ok := p.duration(st.arg(0), "hard-stop-after"); ok {
+		p.cfg.Global.HardStopAfter = d
+	}
+}
+
+func parseNode(p *parser, st *statement) {
+	w := st.arg(0)
+	for i := 0; i < len(w.Text); i++ {
+		if c := w.Text[i]; !isAlnum(c) && c != '.' && c != '-' && c != '_' {
+			p.alert(Word{Col: w.Col + i}, "character %s is not permitted in node name '%s'", printable(c), w.Text).Accepted = "letters, digits, '.', '-', '_'"
+			return
+		}
+	}
+	p.cfg.Global.Node = w.Text
+}
+
+// SystemHostname stands in Global.LogSendHost for the host name of the system.
+const SystemHostname = "."
+
+func parseLogSendHostname(p *parser, st *statement) {
+	p.cfg.Global.LogSendHost = SystemHostname
+	if st.arg(0).Text != "" {
+		p.cfg.Global.LogSendHost = st.arg(0).Text
+	}
+	p.extra(st, 1)
+}
+
+// extra warns of arguments that HAProxy ignores silently.
+func (p *parser) extra(st *statement, from int) {
+	if from < len(st.args) {
+		p.warn(st.args[from], "'%s' ignores '%s'", st.kw.Name, st.args[from].Text).Accepted = st.kw.synopsis()
+	}
+}
+
+func joinWords(words []Word) string {
+	n := 0
+	for _, w := range words {
+		n += len(w.Text) + 1
+	}
+	b := make([]byte, 0, n)
+	for i, w := range words {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, w.Text...)
+	}
+	return string(b)
+}

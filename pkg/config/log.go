@@ -1,0 +1,186 @@
+package config
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// logKeywords is the "log" line of global and proxy sections.
+var logKeywords = []Keyword{
+	{Name: "log", Where: InGlobal | inProxy, Args: logForm, Max: -1, No: true,
+		Help: "where log lines go; 'log global' repeats the targets of global, 'no log' forgets the targets so far", parse: parseLog},
+}
+
+const logForm = "global | <address> [len <bytes>] [format <format>] <facility> [<level> [<minlevel>]]"
+
+// logOptions are the words between the address and the facility.
+var logOptions = []Keyword{
+	{Name: "len", Where: LogOption, Args: "<bytes>", Min: 1, Max: 1, Default: "1024", Help: "longest line, 80 to 65535 bytes"},
+	{Name: "format", Where: LogOption, Args: "<format>", Min: 1, Max: 1, Default: "rfc3164", Help: "framing of the line: " + strings.Join(logFormats, ", ")},
+	{Name: "sample", Where: LogOption, Args: "<ranges>:<size>", Min: 1, Max: 1, State: Pending, Help: "send only some of the lines"},
+	{Name: "profile", Where: LogOption, Args: "<name>", Min: 1, Max: 1, State: Pending, Help: "log profile to use"},
+}
+
+var (
+	logFormats    = []string{"rfc3164", "rfc5424", "local", "priority", "short", "timed", "iso", "raw"}
+	logLevels     = []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+	logFacilities = []string{
+		"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp",
+		"ntp", "audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+	}
+)
+
+const (
+	defaultLogLength = 1024
+	defaultLogPort   = 514
+)
+
+func parseLog(p *parser, st *statement) {
+	targets := &p.cfg.Global.Logs
+	if p.section != InGlobal {
+		targets = &p.px.px.Logs
+	}
+	switch {
+	case st.no && len(st.args) > 0:
+		p.alert(st.args[0], "'no log' does not expect arguments").Accepted = "no log"
+	case st.no:
+		*targets = nil
+	case len(st.args) == 1 && st.args[0].Text == "global":
+		if p.section == InGlobal {
+			p.alert(st.args[0], "'log global' is not supported in section global").Accepted = st.kw.synopsis()
+			return
+		}
+		*targets = append(*targets, p.cfg.Global.Logs...)
+	default:
+		if t, ok := p.logTarget(st); ok {
+			*targets = append(*targets, t)
+		}
+	}
+}
+
+// logTarget reads a "log" line word by word.
+func (p *parser) logTarget(st *statement) (LogTarget, bool) {
+	if len(st.args) < 2 {
+		p.alert(st.arg(len(st.args)), "'log' expects an address and a facility").Accepted = st.kw.synopsis()
+		return LogTarget{}, false
+	}
+	t := LogTarget{Pos: p.pos(st.args[0]), Format: "rfc3164", Length: defaultLogLength}
+	var ok bool
+	if t.Address, ok = p.logAddress(st.args[0]); !ok {
+		return t, false
+	}
+	words, ok := p.logSettings(&t, st)
+	if !ok {
+		return t, false
+	}
+	fields := []struct {
+		what   string
+		into   *string
+		values []string
+	}{
+		{"log facility", &t.Facility, logFacilities},
+		{"optional log level", &t.Level, logLevels},
+		{"optional minimum log level", &t.MinLevel, logLevels},
+	}
+	for i, w := range words {
+		if i == len(fields) {
+			p.alert(w, "'log' cannot handle unexpected argument '%s'", w.Text).Accepted = st.kw.synopsis()
+			return t, false
+		}
+		if !p.oneOf(w, fields[i].what, fields[i].values) {
+			return t, false
+		}
+		*fields[i].into = w.Text
+	}
+	return t, true
+}
+
+// oneOf checks that w is one of the values.
+func (p *parser) oneOf(w Word, what string, values []string) bool {
+	if slices.Contains(values, w.Text) {
+		return true
+	}
+	d := p.alert(w, "unknown %s '%s'", what, w.Text)
+	d.Accepted, d.Suggest = strings.Join(values, ", "), nearest(w.Text, values)
+	return false
+}
+
+// logSettings reads the options and returns the words from the facility on.
+func (p *parser) logSettings(t *LogTarget, st *statement) ([]Word, bool) {
+	words := st.args[1:]
+	for len(words) > 1 && slices.ContainsFunc(logOptions, func(kw Keyword) bool { return kw.Name == words[0].Text }) {
+		value := words[1]
+		switch words[0].Text {
+		case "len":
+			if t.Length = atol(value.Text); t.Length < 80 || t.Length > 65535 {
+				p.alert(value, "invalid log length '%s'", value.Text).Accepted = "80 to 65535"
+				return nil, false
+			}
+		case "format":
+			if !p.oneOf(value, "log format", logFormats) {
+				return nil, false
+			}
+			t.Format = value.Text
+		default:
+			p.unsupported(words[0], "'log ... %s' is not supported by this version yet", words[0].Text)
+			return nil, false
+		}
+		words = words[2:]
+	}
+	if len(words) == 0 {
+		p.alert(st.arg(len(st.args)), "'log' expects a facility").Accepted = strings.Join(logFacilities, ", ")
+		return nil, false
+	}
+	return words, true
+}
+
+// logAddress brings a log address into the form of LogTarget.Address.
+func (p *parser) logAddress(w Word) (string, bool) {
+	if w.Text == "stdout" || w.Text == "stderr" {
+		return w.Text, true
+	}
+	if fd, ok := strings.CutPrefix(w.Text, "fd@"); ok {
+		if _, err := strconv.ParseUint(fd, 10, 31); err != nil {
+			p.alert(w, "file descriptor '%s' is not a valid integer in '%s'", fd, w.Text).Accepted = "fd@<number>"
+			return "", false
+		}
+		return w.Text, true
+	}
+	if strings.HasPrefix(w.Text, "tcp") && strings.Contains(w.Text, "@") {
+		p.unsupported(w, "log over TCP ('%s') is not supported by this version yet", w.Text)
+		return "", false
+	}
+	ep, ok := p.parseEndpoint(w, true)
+	if !ok {
+		return "", false
+	}
+	if ep.path != "" {
+		return ep.path, true
+	}
+	return p.logHost(ep, w)
+}
+
+func (p *parser) logHost(ep endpoint, w Word) (string, bool) {
+	port := defaultLogPort
+	if strings.Trim(ep.port, "0") != "" {
+		if strings.Contains(ep.port, "-") || ep.port[0] == '+' {
+			p.alert(w, "port range not permitted here in '%s'", w.Text).Accepted = "<address>[:<port>]"
+			return "", false
+		}
+		lo, _, ok := p.portRange(w, ep.port)
+		if !ok {
+			return "", false
+		}
+		port = lo
+	}
+	host := ep.host
+	if addr, ok := ep.literal(); ok {
+		host = addr.String()
+	} else if ep.family != 0 || !isHostName(host) {
+		p.alert(w, "invalid address: '%s' in '%s'", ep.host, w.Text).Accepted = "<address>[:<port>], <path>, stdout, stderr, fd@<number>"
+		return "", false
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port)), true
+}

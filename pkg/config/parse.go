@@ -1,0 +1,363 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// Options are what Parse needs besides the text.
+type Options struct {
+	// Getenv resolves environment variables, as os.LookupEnv does; nil: none is set.
+	Getenv func(name string) (string, bool)
+}
+
+// Parse reads sources in order as one configuration. It goes through to the end
+// whatever it finds: err is a *multierror.Error whose errors are *Diagnostic
+// alerts sorted by position (errors.As reaches them), and the warnings are
+// returned even then. The Config is nil exactly when err is not.
+func Parse(sources []Source, opt Options) (*Config, []*Diagnostic, error) {
+	p := newParser(sources, opt)
+	for i, src := range sources {
+		p.order[src.Name] = i
+		p.parseSource(src)
+	}
+	p.check()
+	alerts, warnings := p.sorted()
+	if len(alerts) == 0 {
+		return p.cfg, warnings, nil
+	}
+	err := &multierror.Error{ErrorFormat: listErrors}
+	for _, d := range alerts {
+		err.Errors = append(err.Errors, d)
+	}
+	return nil, warnings, err
+}
+
+// listErrors puts one diagnostic on each line.
+func listErrors(errs []error) string {
+	lines := make([]string, len(errs))
+	for i, err := range errs {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// parser holds everything that a run of Parse accumulates. One goroutine owns it.
+type parser struct {
+	index      *index
+	env        *environ
+	order      map[string]int // file -> place among the sources
+	cfg        *Config
+	diags      []*Diagnostic
+	alertCount int
+
+	// Place of the line being parsed.
+	file  string
+	line  int
+	words []Word // reused from line to line
+	ifs   []conditional
+
+	// The section being parsed.
+	section     Where // 0: none yet
+	sectionName string
+	broken      bool // the section header was faulty: skip silently to the next
+	px          *section
+
+	defaults map[string]*section // by name; "" is the latest one
+	sections []*section          // proxies in file order
+	frontend map[string]*section
+	backend  map[string]*section
+
+	once       map[string]Pos // global keywords that count only once
+	globalLogs []LogTarget
+}
+
+func newParser(sources []Source, opt Options) *parser {
+	return &parser{
+		index:    newIndex(),
+		env:      newEnviron(opt.Getenv),
+		order:    make(map[string]int, len(sources)),
+		cfg:      &Config{},
+		defaults: map[string]*section{},
+		frontend: map[string]*section{},
+		backend:  map[string]*section{},
+		once:     map[string]Pos{},
+	}
+}
+
+// statement is one line that starts with a known keyword.
+type statement struct {
+	kw    *Keyword
+	name  []Word // the words of the keyword itself
+	args  []Word
+	no    bool // "no" stood in front
+	reset bool // "default" stood in front
+}
+
+// arg returns argument i, or an empty word placed behind the last one.
+func (st *statement) arg(i int) Word {
+	if i < len(st.args) {
+		return st.args[i]
+	}
+	last := st.name[len(st.name)-1]
+	if len(st.args) > 0 {
+		last = st.args[len(st.args)-1]
+	}
+	return Word{Col: last.Col + len(last.Text)}
+}
+
+func (p *parser) pos(w Word) Pos { return Pos{File: p.file, Line: p.line, Col: w.Col} }
+
+func (p *parser) report(sev Severity, pos Pos, format string, a ...any) *Diagnostic {
+	d := &Diagnostic{Pos: pos, Severity: sev, Message: fmt.Sprintf(format, a...)}
+	p.diags = append(p.diags, d)
+	if sev == Alert {
+		p.alertCount++
+	}
+	return d
+}
+
+func (p *parser) alert(w Word, format string, a ...any) *Diagnostic {
+	return p.report(Alert, p.pos(w), format, a...)
+}
+
+func (p *parser) warn(w Word, format string, a ...any) *Diagnostic {
+	return p.report(Warning, p.pos(w), format, a...)
+}
+
+func (p *parser) unsupported(w Word, format string, a ...any) {
+	p.alert(w, format, a...).Unsupported = true
+}
+
+// sorted parts the findings by severity, each list ordered by place.
+func (p *parser) sorted() (alerts, warnings []*Diagnostic) {
+	slices.SortStableFunc(p.diags, func(a, b *Diagnostic) int {
+		if c := p.order[a.Pos.File] - p.order[b.Pos.File]; c != 0 {
+			return c
+		}
+		if c := a.Pos.Line - b.Pos.Line; c != 0 {
+			return c
+		}
+		return a.Pos.Col - b.Pos.Col
+	})
+	for _, d := range p.diags {
+		if d.Severity == Alert {
+			alerts = append(alerts, d)
+		} else {
+			warnings = append(warnings, d)
+		}
+	}
+	return alerts, warnings
+}
+
+func (p *parser) parseSource(src Source) {
+	p.file, p.line = src.Name, 0
+	p.leaveSection()
+	for _, l := range Lines(src) {
+		p.line = l.Num
+		p.parseLine(l.Text)
+	}
+	p.closeConditionals()
+	p.checkLineEnd(src.Text)
+}
+
+// checkLineEnd refuses a file whose last line has no line feed: it may have been
+// cut off in transport.
+func (p *parser) checkLineEnd(text []byte) {
+	if len(text) == 0 || text[len(text)-1] == '\n' {
+		return
+	}
+	last := text[strings.LastIndexByte(string(text), '\n')+1:]
+	p.alert(Word{Col: len(last) + 1}, "missing LF on last line, file might have been truncated").Accepted = "a line feed"
+}
+
+func (p *parser) parseLine(text string) {
+	words, fault := splitWords(text, p.lookup, p.words[:0])
+	p.words = words
+	if fault != nil {
+		p.alert(Word{Col: fault.col}, "%s", fault.msg).Accepted = fault.accepted
+		return
+	}
+	if i := strings.IndexByte(text, '\r'); i >= 0 && strings.TrimRight(text[i:], "\r\n") != "" {
+		p.warn(Word{Col: i + 1}, "text after a carriage return is ignored")
+	}
+	if len(words) == 0 {
+		return
+	}
+	if strings.HasPrefix(words[0].Text, ".") {
+		p.parseDirective(words)
+		return
+	}
+	if p.skipping() || p.openSection(words) {
+		return
+	}
+	p.parseStatement(words)
+}
+
+// lookup resolves the variables of a line, pseudo-variables included.
+func (p *parser) lookup(name string) (string, bool) {
+	switch name {
+	case ".FILE":
+		return p.file, true
+	case ".LINE":
+		return strconv.Itoa(p.line), true
+	case ".SECTION":
+		return p.sectionName, true
+	}
+	return p.env.get(name)
+}
+
+// parseStatement handles a line that does not start a section.
+func (p *parser) parseStatement(words []Word) {
+	if p.broken {
+		return
+	}
+	if p.section == 0 {
+		d := p.alert(words[0], "unknown keyword '%s' out of section", words[0].Text)
+		d.Suggest = nearest(words[0].Text, sectionNames())
+		d.Accepted = strings.Join(sectionNames(), ", ")
+		return
+	}
+	st := statement{}
+	prefix := words[0]
+	switch prefix.Text {
+	case "no":
+		st.no, words = true, words[1:]
+	case "default":
+		st.reset, words = true, words[1:]
+	}
+	if len(words) == 0 {
+		p.alert(prefix, "'%s' needs a keyword behind it", prefix.Text).Accepted = "no option <name>, no log"
+		return
+	}
+	if !p.findKeyword(&st, words) || !p.admit(&st, prefix) {
+		return
+	}
+	st.kw.parse(p, &st)
+}
+
+// findKeyword fills in the row and cuts words into name and arguments.
+func (p *parser) findKeyword(st *statement, words []Word) bool {
+	second := Word{Col: words[0].Col + len(words[0].Text)}
+	if len(words) > 1 {
+		second = words[1]
+	}
+	kw, family := p.index.find(p.section, words[0].Text, second.Text)
+	if kw == nil && family != nil {
+		d := p.alert(second, "'%s' does not support '%s'", words[0].Text, second.Text)
+		d.Suggest = nearest(second.Text, keys(family))
+		d.Accepted = strings.Join(doneKeys(family), ", ")
+		return false
+	}
+	if kw == nil {
+		p.unknownKeyword(words[0])
+		return false
+	}
+	n := 1 + strings.Count(kw.Name, " ")
+	st.kw, st.name, st.args = kw, words[:n], words[n:]
+	return true
+}
+
+// doneKeys lists the names of the rows that are supported.
+func doneKeys(family map[string]*Keyword) []string {
+	names := keys(family)
+	return slices.DeleteFunc(names, func(n string) bool { return family[n].State != Done })
+}
+
+func (p *parser) unknownKeyword(w Word) {
+	d := p.alert(w, "unknown keyword '%s' in '%s' section", w.Text, p.section)
+	if where := p.validElsewhere(w.Text); where != 0 {
+		d.Accepted = fmt.Sprintf("'%s' in section %s", w.Text, where)
+		return
+	}
+	d.Suggest = nearest(w.Text, append(p.index.names(p.section), sectionNames()...))
+}
+
+// validElsewhere tells in which other sections a keyword is known.
+func (p *parser) validElsewhere(name string) Where {
+	for _, key := range []string{name, globalMark + name} {
+		if kw := p.index.single[key]; kw != nil {
+			return kw.Where & sectionKeyword
+		}
+		for _, kw := range p.index.double[key] {
+			return kw.Where & sectionKeyword
+		}
+	}
+	return 0
+}
+
+// admit checks what the row says about place, state, prefix and arguments; it
+// reports whether the line is to be parsed.
+func (p *parser) admit(st *statement, prefix Word) bool {
+	kw := st.kw
+	if (st.no || st.reset) && !kw.No {
+		p.alert(prefix, "negation/default is not supported for '%s'", kw.Name).Accepted = "'" + kw.Name + "' without '" + prefix.Text + "'"
+		return false
+	}
+	if !p.admitPlace(st) || !p.admitState(st) {
+		return false
+	}
+	if len(st.args) < kw.Min || len(st.args) > 0 && kw.Min > 0 && st.args[0].Text == "" {
+		p.alert(st.arg(len(st.args)), "'%s' expects %s", kw.Name, plural(kw.Min)).Accepted = kw.synopsis()
+		return false
+	}
+	if kw.Max >= 0 && len(st.args) > kw.Max {
+		extra := st.args[kw.Max]
+		p.alert(extra, "'%s' cannot handle unexpected argument '%s'", kw.Name, extra.Text).Accepted = kw.synopsis()
+		return false
+	}
+	return true
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return "an argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
+func (kw *Keyword) synopsis() string { return strings.TrimSpace(kw.Name + " " + kw.Args) }
+
+// admitPlace judges a keyword in a section that has not the role it is for:
+// HAProxy ignores most of them there, with a warning.
+func (p *parser) admitPlace(st *statement) bool {
+	kw, w := st.kw, st.name[0]
+	if kw.Where&p.section != 0 {
+		return true
+	}
+	if p.section == InDefaults {
+		p.alert(w, "'%s' not allowed in 'defaults' section", kw.Name).Accepted = "'" + kw.Name + "' in section " + kw.Where.String()
+		return false
+	}
+	role := "frontend"
+	if p.section == InFrontend {
+		role = "backend"
+	}
+	if kw.Strict {
+		p.alert(w, "'%s' not allowed because %s '%s' has no %s capability", kw.Name, p.section, p.sectionName, role).Accepted = "'" + kw.Name + "' in section " + kw.Where.String()
+		return false
+	}
+	p.warn(w, "'%s' ignored because %s '%s' has no %s capability", kw.Name, p.section, p.sectionName, role)
+	return true
+}
+
+func (p *parser) admitState(st *statement) bool {
+	kw, w := st.kw, st.name[0]
+	switch kw.State {
+	case Pending:
+		p.unsupported(w, "'%s' is not supported by this version yet", kw.Name)
+		return false
+	case Refused:
+		d := p.alert(w, "'%s' is not supported: %s", kw.Name, kw.Why)
+		d.Unsupported, d.Accepted = kw.instead == "", kw.instead
+		return false
+	case NoEffect:
+		p.warn(w, "'%s' has no effect: %s", kw.Name, kw.Why)
+		return kw.parse != nil
+	}
+	return true
+}

@@ -1,0 +1,257 @@
+package config
+
+import "fmt"
+
+// section is a proxy or defaults section under construction.
+type section struct {
+	px       *Proxy
+	template Server // what "default-server" lines have set so far
+	name     Pos    // the word after the section keyword
+	rival    *Pos   // another defaults section of the same name
+
+	serverLines    map[string]int
+	serverIDs      map[int]Pos
+	bindIDs        map[int]Pos
+	defaultBackend Pos // the "default_backend" line
+	tcplog         Pos // the "option tcplog" line
+}
+
+// sectionRow is one keyword that starts a section.
+type sectionRow struct {
+	name  string
+	args  string
+	where Where
+	state State
+	help  string
+}
+
+var sectionRows = []sectionRow{
+	{"global", "", InGlobal, Done, "settings of the whole process"},
+	{"defaults", "[<name>] [from <defaults>]", InDefaults, Done, "settings that the proxy sections after it start from"},
+	{"frontend", "<name> [from <defaults>]", InFrontend, Done, "a proxy that accepts connections"},
+	{"backend", "<name> [from <defaults>]", InBackend, Done, "a set of servers"},
+	{"listen", "<name> [from <defaults>]", InListen, Done, "a frontend and a backend in one section"},
+	{"peers", "<name>", 0, Pending, "hosts that share stick tables"},
+	{"resolvers", "<name>", 0, Pending, "name servers for server addresses"},
+	{"userlist", "<name>", 0, Pending, "users and groups"},
+	{"mailers", "<name>", 0, Pending, "mail servers for alerts"},
+	{"ring", "<name>", 0, Pending, "a buffer for log lines"},
+	{"log-forward", "<name>", 0, Pending, "a syslog relay"},
+	{"log-profile", "<name>", 0, Pending, "log formats by step"},
+	{"traces", "", 0, Pending, "trace sources and sinks"},
+	{"crt-store", "<name>", 0, Pending, "certificates"},
+	{"healthcheck", "<name>", 0, Pending, "a named health check"},
+	{"program", "<name>", 0, Refused, "an external program; the appliance starts programs by unit files"},
+	{"cache", "<name>", 0, Refused, "an HTTP cache; this is a TCP proxy"},
+	{"http-errors", "<name>", 0, Refused, "HTTP error pages; this is a TCP proxy"},
+	{"fcgi-app", "<name>", 0, Refused, "a FastCGI application; this is a TCP proxy"},
+	{"acme", "<name>", 0, Refused, "certificate requests over HTTP"},
+}
+
+// sectionNames lists the sections that this version handles.
+func sectionNames() []string {
+	var names []string
+	for _, row := range sectionRows {
+		if row.state == Done {
+			names = append(names, row.name)
+		}
+	}
+	return names
+}
+
+// leaveSection forgets the current section: a file starts outside of any.
+func (p *parser) leaveSection() {
+	p.section, p.sectionName, p.px, p.broken = 0, "", nil, false
+}
+
+// openSection starts a section if words is the header of one.
+func (p *parser) openSection(words []Word) bool {
+	var row *sectionRow
+	for i := range sectionRows {
+		if sectionRows[i].name == words[0].Text {
+			row = &sectionRows[i]
+			break
+		}
+	}
+	if row == nil {
+		return false
+	}
+	p.leaveSection()
+	p.section, p.sectionName = row.where, row.name
+	switch {
+	case row.state == Pending:
+		p.broken = true
+		p.unsupported(words[0], "section '%s' is not supported by this version yet", row.name)
+	case row.state == Refused:
+		p.broken = true
+		p.unsupported(words[0], "section '%s' is not supported: %s", row.name, row.help)
+	case row.where == InGlobal:
+		if len(words) > 1 {
+			p.alert(words[1], "'global' cannot handle unexpected argument '%s'", words[1].Text).Accepted = "global"
+		}
+	case row.where == InDefaults:
+		p.openDefaults(words)
+	default:
+		p.openProxy(row, words)
+	}
+	return true
+}
+
+func (p *parser) openDefaults(words []Word) {
+	name, pos := "", p.pos(words[0])
+	rest := words[1:]
+	if len(rest) > 0 && rest[0].Text != "from" {
+		name, pos = rest[0].Text, p.pos(rest[0])
+		p.sectionName = name
+		rest = rest[1:]
+	}
+	s := &section{name: pos, px: &Proxy{Pos: pos, Name: name, Kind: Listen, Retries: 3}, template: Server{Weight: 1}}
+	if len(rest) == 1 && rest[0].Text != "from" {
+		p.warn(rest[0], "'%s' behind the section name is ignored", rest[0].Text)
+	} else if len(rest) > 1 {
+		base := p.namedDefaults(rest, "defaults", name)
+		if base == nil {
+			p.broken = true
+			return
+		}
+		*s.px = inherit(base, Listen)
+		s.px.Pos, s.px.Name, s.template = pos, name, base.template
+		s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
+	}
+	if old := p.defaults[name]; name != "" && old != nil {
+		s.rival = &old.name
+	}
+	p.px = s
+	p.defaults[name], p.defaults[""] = s, s
+}
+
+// namedDefaults resolves "from <defaults>"; nil after an alert.
+func (p *parser) namedDefaults(rest []Word, kind, name string) *section {
+	if len(rest) > 2 {
+		p.alert(rest[2], "'%s' cannot handle unexpected argument '%s'", kind, rest[2].Text).Accepted = "from <defaults>"
+	}
+	base := p.defaults[rest[1].Text]
+	if base == nil || rest[1].Text == "" {
+		var names []string
+		for n := range p.defaults {
+			names = append(names, n)
+		}
+		d := p.alert(rest[1], "defaults section '%s' not found for %s '%s'", rest[1].Text, kind, name)
+		d.Suggest = nearest(rest[1].Text, names)
+		return nil
+	}
+	if base.rival != nil {
+		p.alert(rest[1], "ambiguous defaults section name '%s' referenced by %s '%s' exists at least at %s and %s",
+			rest[1].Text, kind, name, base.rival, base.name).Accepted = "a name that only one section has"
+		return nil
+	}
+	return base
+}
+
+func (p *parser) openProxy(row *sectionRow, words []Word) {
+	if len(words) < 2 || words[1].Text == "" {
+		p.broken = true
+		at := Word{Col: words[0].Col + len(words[0].Text)}
+		p.alert(at, "'%s' expects a name", row.name).Accepted = row.name + " " + row.args
+		return
+	}
+	kind := map[Where]Kind{InFrontend: Frontend, InBackend: Backend, InListen: Listen}[row.where]
+	name := words[1]
+	p.sectionName = name.Text
+	p.checkName(name, row.name)
+	base := p.defaults[""]
+	if rest := words[2:]; len(rest) > 0 {
+		if rest[0].Text == "from" && len(rest) > 1 {
+			base = p.namedDefaults(rest, row.name, name.Text)
+			p.broken = base == nil
+		} else if kind == Backend {
+			p.warn(rest[0], "'%s' behind the section name is ignored", rest[0].Text)
+		} else {
+			p.alert(rest[0], "please use the 'bind' keyword for listening addresses").Accepted = row.name + " " + row.args
+			p.broken = true
+		}
+	}
+	s := newSection(base, kind)
+	s.px.Name, s.px.Pos, s.name = name.Text, p.pos(name), p.pos(name)
+	p.px = s
+	p.addProxy(s)
+}
+
+// newSection starts a proxy from the defaults that apply to it.
+func newSection(base *section, kind Kind) *section {
+	s := &section{template: Server{Weight: 1}, px: &Proxy{Kind: kind, Retries: 3}}
+	if base != nil {
+		*s.px = inherit(base, kind)
+		s.template = base.template
+		if kind.HasFrontend() {
+			s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
+		}
+	}
+	return s
+}
+
+// inherit copies what a defaults section presets for a kind of proxy.
+func inherit(base *section, kind Kind) Proxy {
+	px := *base.px
+	px.Kind, px.ID, px.Description = kind, 0, ""
+	px.Logs = append([]LogTarget(nil), px.Logs...)
+	px.keepRoles()
+	return px
+}
+
+// keepRoles clears the settings of the role that the proxy does not have.
+func (px *Proxy) keepRoles() {
+	if !px.Kind.HasFrontend() {
+		px.Binds, px.Maxconn, px.Backlog, px.DefaultBackend, px.RateSessions = nil, 0, 0, "", 0
+		px.TCPLog, px.DontLogNull, px.LogASAP, px.ClientKeepalive = false, false, false, false
+		px.Timeouts.Client, px.Timeouts.ClientFin = 0, 0
+	}
+	if !px.Kind.HasBackend() {
+		px.Balance, px.Servers, px.Retries, px.Redispatch = Balance{}, nil, 0, 0
+		px.AllBackups, px.ServerKeepalive, px.Fullconn = false, false, 0
+		px.Timeouts = Timeouts{Client: px.Timeouts.Client, ClientFin: px.Timeouts.ClientFin}
+	}
+}
+
+// addProxy registers the section under its name in each of its roles.
+func (p *parser) addProxy(s *section) {
+	p.sections = append(p.sections, s)
+	kind, name := s.px.Kind, s.px.Name
+	var old *section
+	if kind.HasBackend() {
+		old = p.backend[name]
+		if old == nil {
+			p.backend[name] = s
+		}
+	}
+	if kind.HasFrontend() {
+		if f := p.frontend[name]; f != nil {
+			old = f
+		} else {
+			p.frontend[name] = s
+		}
+	}
+	if old != nil {
+		p.report(Alert, s.name, "%s '%s' has the same name as %s '%s' declared at %s", kind, name, old.px.Kind, name, old.name).Accepted = "another name"
+	}
+}
+
+// checkName refuses characters that HAProxy does not allow in names.
+func (p *parser) checkName(name Word, what string) bool {
+	for i := 0; i < len(name.Text); i++ {
+		c := name.Text[i]
+		if !isAlnum(c) && c != '-' && c != '_' && c != '.' && c != ':' {
+			at := Word{Col: name.Col + i}
+			p.alert(at, "character %s is not permitted in %s name '%s'", printable(c), what, name.Text).Accepted = "letters, digits, '-', '_', '.', ':'"
+			return false
+		}
+	}
+	return true
+}
+
+func printable(c byte) string {
+	if c < ' ' || c > '~' {
+		return fmt.Sprintf("\\x%02x", c)
+	}
+	return "'" + string(c) + "'"
+}
