@@ -1,0 +1,117 @@
+package qemu
+
+import (
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Limits of the image and of a boot.
+const (
+	maxInitToVIP = 3 * time.Second
+	maxInitramfs = 32 << 20 // bytes, compressed
+)
+
+// storyARP: the address is on the wire, at the machine's own hardware address.
+func storyARP(t *testing.T, a *appliance) {
+	ctx := testContext(t, 10*time.Second)
+	mac, err := a.client.AskARP(ctx, hostLink, VIP, 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := a.client.AskARP(ctx, hostLink, ApplianceAddr, 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mac.String() != own.String() {
+		t.Errorf("the VIP is at %s, the appliance at %s", mac, own)
+	}
+	if _, err := a.client.CombinedOutput(ctx, "ping", "-c", "1", "-W", "5", ApplianceAddr6.String()); err != nil {
+		t.Errorf("the appliance does not answer over IPv6: %v", err)
+	}
+}
+
+// storyBoot: the way from init's start to a VIP that answers is short, and the
+// image is small. The machine has 256 MB of memory, see bootAppliance.
+func storyBoot(t *testing.T, a *appliance) {
+	size := fileSize(t, initramfs(t))
+	t.Logf("power on to init %s; init to ARP answer %s; init to TCP answer %s; initramfs %.1f MiB",
+		a.boot.powerToInit.Round(time.Millisecond), a.boot.initToARP.Round(time.Millisecond),
+		a.boot.initToTCP.Round(time.Millisecond), float64(size)/(1<<20))
+	t.Logf("the machine's own account:\n%s", a.mustSh(t, "sluice boot"))
+	t.Logf("memory:\n%s", a.mustSh(t, "free"))
+	if a.boot.initToTCP > maxInitToVIP {
+		t.Errorf("the VIP answers %s after init's start, want at most %s", a.boot.initToTCP, maxInitToVIP)
+	}
+	if size > maxInitramfs {
+		t.Errorf("initramfs has %d bytes, want at most %d", size, maxInitramfs)
+	}
+}
+
+// storyPeers: servers see the appliance's address, the client sees only the VIP.
+func storyPeers(t *testing.T, a *appliance) {
+	ctx := testContext(t, time.Minute)
+	for _, h := range a.open(ctx, t, 4) {
+		var peer string
+		if err := h.conn.QueryRowContext(ctx, "SELECT host FROM information_schema.processlist WHERE id = CONNECTION_ID()").Scan(&peer); err != nil {
+			t.Fatal(err)
+		}
+		host, _, err := net.SplitHostPort(peer)
+		if err != nil || host != ApplianceAddr.String() {
+			t.Errorf("%s sees peer %q, want %s", h.server, peer, ApplianceAddr)
+		}
+	}
+	neighbours, err := a.client.CombinedOutput(ctx, "ip", "-4", "neigh", "show", "dev", hostLink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range a.servers {
+		if containsWord(string(neighbours), s.Addr.String()) {
+			t.Errorf("the client has talked to %s itself:\n%s", s.Addr, neighbours)
+		}
+	}
+	if !containsWord(string(neighbours), VIP.String()) {
+		t.Errorf("the client has not talked to the VIP:\n%s", neighbours)
+	}
+}
+
+// storyMySQLCommand: the ordinary client works through the VIP.
+func storyMySQLCommand(t *testing.T, a *appliance) {
+	out, err := a.client.CombinedOutput(testContext(t, time.Minute), "mysql", "-h", VIP.String(),
+		"-u", MariaDBUser, "-p"+MariaDBPassword, "-N", "-e", "SELECT @@hostname; SELECT 6*7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(out); got != "s1\n42\n" && got != "s2\n42\n" {
+		t.Errorf("mysql printed %q, want a server's name and 42", got)
+	}
+}
+
+// storyPowerButton: the machine stops its services and switches itself off.
+func storyPowerButton(t *testing.T, a *appliance) {
+	if err := a.vm.PressPowerButton(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.vm.WaitOff(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	a.checkShutdownOrder(t)
+}
+
+// shutdownTrace is what the console shows, in this order, after the power button.
+var shutdownTrace = regexp.MustCompile(`(?s)proxyd\.service.*netd\.service.*Power down`)
+
+// checkShutdownOrder looks at the console's output since the last command: the
+// proxy has to end before the network that it uses.
+func (a *appliance) checkShutdownOrder(t *testing.T) {
+	t.Helper()
+	if _, err := a.vm.Console.Expect(t.Context(), shutdownTrace, time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// containsWord tells whether text has word between white space.
+func containsWord(text, word string) bool { return slices.Contains(strings.Fields(text), word) }
