@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/evloop"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	errConnectTimeout = errors.New("connection timed out")
+	errUnresolved     = errors.New("host name not resolved")
+)
+
+// retryPause is how long a session waits before it tries the same server again
+// (configuration manual, "retries"); a shorter connect timeout shortens it.
+const retryPause = time.Second
+
+// choose asks the backend for a server and connects to it. avoid is a server that
+// just failed and is taken again only if there is no other.
+func (s *session) choose(avoid *server) {
+	s.attempt = s.w.loop.Now()
+	s.state = stateQueued
+	srv, verdict := s.be.assign(s, avoid)
+	switch verdict {
+	case assignNone:
+		s.finish(byServer, whileConnecting)
+	case assignQueued:
+		s.arm(s.queueTimeout())
+	case assignServer:
+		s.srv = srv
+		if avoid != nil && srv == avoid {
+			s.pause()
+			return
+		}
+		if avoid != nil {
+			s.redispatched = true
+			s.be.stats.redispatches.Add(1)
+		}
+		s.connect()
+	}
+}
+
+// queueTimeout is "timeout queue", which falls back to "timeout connect".
+func (s *session) queueTimeout() time.Duration {
+	if t := s.beConf.Timeouts.Queue; t > 0 {
+		return t
+	}
+	return s.beConf.Timeouts.Connect
+}
+
+// assignedBy is called on the session's loop when a place at srv became free.
+func (s *session) assignedBy(srv *server) {
+	s.srv = srv
+	s.connect()
+}
+
+// pause waits before the server that just failed is tried again. It keeps its
+// place at the server.
+func (s *session) pause() {
+	s.state = statePausing
+	pause := retryPause
+	if t := s.beConf.Timeouts.Connect; t > 0 {
+		pause = min(pause, t)
+	}
+	s.w.loop.SetTimer(&s.timer, s.w.loop.Now()+pause.Milliseconds(), s)
+}
+
+// connect starts an attempt at the assigned server.
+func (s *session) connect() {
+	s.state = stateConnecting
+	s.attempt = s.w.loop.Now()
+	if s.assigned < 0 {
+		s.assigned = s.attempt
+	}
+	fd, err := s.dial()
+	if err != nil {
+		s.attemptFailed(err)
+		return
+	}
+	s.ends[serverEnd] = endpoint{s: s, fd: int32(fd), last: s.attempt}
+	if err := s.w.loop.Register(fd, &s.ends[serverEnd]); err != nil {
+		s.finish(byResource, whileConnecting)
+		return
+	}
+	s.arm(s.beConf.Timeouts.Connect)
+}
+
+// dial starts a connection to the assigned server.
+func (s *session) dial() (int, error) {
+	t := s.srv.target.Load()
+	if t.path != "" {
+		return s.w.loop.ConnectUnix(t.path)
+	}
+	if !t.addr.IsValid() {
+		return -1, errUnresolved
+	}
+	port := t.port
+	if t.portRelative {
+		local := s.listener.addr.Port() // the port that the client connected to
+		s.srv.lastPort.Store(int32(local))
+		port += int(local)
+	}
+	if port < 1 || port > 65535 {
+		return -1, fmt.Errorf("port %d is out of range", port)
+	}
+	return s.w.loop.Connect(netip.AddrPortFrom(t.addr, uint16(port)), s.beConf.ServerKeepalive)
+}
+
+// connectEvent handles the outcome of a connection attempt.
+func (s *session) connectEvent(e *endpoint) {
+	if e.failed {
+		err := evloop.SocketError(int(e.fd))
+		if err != nil {
+			s.attemptFailed(err)
+			return
+		}
+	}
+	if e.writable {
+		s.established()
+	}
+}
+
+// attemptFailed ends an attempt and tries again as "retries" allows: at another
+// server at once, or at the same one after a pause.
+func (s *session) attemptFailed(err error) {
+	if fd := s.ends[serverEnd].fd; fd >= 0 {
+		s.w.loop.Close(int(fd))
+		s.ends[serverEnd].fd = -1
+	}
+	s.srv.stats.connectErrors.Add(1)
+	s.be.stats.connectErrors.Add(1)
+	local := isLocalFailure(err)
+	if !local {
+		s.srv.failed(err)
+	}
+	if int(s.retries) >= s.beConf.Retries {
+		who := byte(byServer)
+		switch {
+		case err == errConnectTimeout:
+			who = byServerTimeout
+		case local:
+			who = byResource
+		}
+		s.finish(who, whileConnecting)
+		return
+	}
+	s.retries++
+	s.srv.stats.retries.Add(1)
+	s.be.stats.retries.Add(1)
+	failed := s.srv
+	s.srv = nil
+	s.be.release(failed)
+	s.choose(failed)
+}
+
+// isLocalFailure tells faults of this machine from those of the server.
+func isLocalFailure(err error) bool {
+	for _, e := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS, unix.EADDRNOTAVAIL, unix.EAGAIN} {
+		if err == e {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,29 @@
+package proxy
+
+import "sync/atomic"
+
+// proxyStats are the counters of a frontend, a backend or a server. They only
+// grow and survive reloads.
+type proxyStats struct {
+	sessions, bytesIn, bytesOut atomic.Int64
+	peakSessions                atomic.Int64
+	connectErrors, retries      atomic.Int64
+	redispatches, queueTimeouts atomic.Int64
+	deniedByLimit               atomic.Int64
+}
+
+// addBytes counts bytes from and to clients.
+func (p *proxyStats) addBytes(in, out int64) {
+	p.bytesIn.Add(in)
+	p.bytesOut.Add(out)
+}
+
+// peak notes the number of concurrent sessions n.
+func (p *proxyStats) peak(n int64) {
+	for {
+		old := p.peakSessions.Load()
+		if n <= old || p.peakSessions.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}

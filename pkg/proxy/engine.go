@@ -1,0 +1,286 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/evloop"
+)
+
+// SocketStore keeps listening sockets while no process of ours has them, so that
+// connections wait in their backlog instead of being refused. The service manager
+// is one.
+type SocketStore interface {
+	Keep(name string, fd int) error
+	Forget(name string) error
+}
+
+// Options are what an Engine needs beside its configuration.
+type Options struct {
+	Log      *slog.Logger
+	Resolver Resolver
+	// Adopted are listening sockets from a predecessor or the service manager; the
+	// engine owns them from Start on and closes those that no frontend binds.
+	Adopted        []int
+	Store          SocketStore // nil: none
+	Maxconn        int         // command line's limit of connections; 0: the configuration's
+	Stdout, Stderr io.Writer   // for "log stdout" and "log stderr"
+}
+
+// Engine is a running proxy.
+type Engine struct {
+	opt     Options
+	log     *slog.Logger
+	started time.Time
+	workers []*worker
+	running sync.WaitGroup
+	watch   *watcher
+	cancel  context.CancelFunc
+
+	conns   atomic.Int64 // over all frontends
+	maxconn atomic.Int64
+	paused  atomic.Int64 // acceptors that wait for a place
+	closing atomic.Bool
+	idle    chan struct{} // closed when the last session of a soft stop ended
+	once    sync.Once
+
+	mu        sync.Mutex // serialises reload and stop; guards all below
+	conf      *config.Config
+	listeners map[string]*listener
+	frontends map[string]*frontend
+	backends  map[string]*backend
+	sinks     map[string]*sink
+	reloads   int
+}
+
+// resolveLimit is how long a start or reload waits for host names; what is not
+// known by then is looked up in the background.
+const resolveLimit = time.Second
+
+// Start binds everything that conf names and begins to accept. On an error
+// nothing runs and what was bound is closed again.
+func Start(conf *config.Config, opt Options) (*Engine, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &Engine{
+		opt: opt, log: opt.Log, started: time.Now(), cancel: cancel, idle: make(chan struct{}),
+		listeners: map[string]*listener{}, frontends: map[string]*frontend{},
+		backends: map[string]*backend{}, sinks: map[string]*sink{},
+	}
+	e.watch = newWatcher(ctx, opt.Resolver, opt.Log)
+	threads := conf.Global.NbThread
+	if threads <= 0 {
+		threads = runtime.NumCPU()
+	}
+	for range threads {
+		if err := e.addWorker(); err != nil {
+			e.Stop()
+			return nil, err
+		}
+	}
+	if err := e.Reload(conf); err != nil {
+		e.Stop()
+		return nil, err
+	}
+	return e, nil
+}
+
+// addWorker starts a loop; it ends with Stop.
+func (e *Engine) addWorker() error {
+	loop, err := evloop.New()
+	if err != nil {
+		return err
+	}
+	w := &worker{e: e, loop: loop, acceptors: map[*listener]*acceptor{}}
+	e.workers = append(e.workers, w)
+	e.running.Go(func() {
+		if err := loop.Run(); err != nil {
+			e.log.Error("event loop ended", "error", err)
+		}
+	})
+	return nil
+}
+
+// Reload puts conf in force for new connections. Everything that can fail is done
+// first: on an error the old configuration stays in force as a whole.
+//
+// What survives: listening sockets that are still bound by some frontend; under
+// their names, the counters of frontends, backends and servers, the servers'
+// numbers of sessions, resolved addresses and suspicions; log sinks. Sessions in
+// progress keep the configuration that they started with.
+func (e *Engine) Reload(conf *config.Config) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing.Load() {
+		return errors.New("reload: the proxy is stopping")
+	}
+	maxconn, err := fitMaxconn(conf, e.opt.Maxconn)
+	if err != nil {
+		return err
+	}
+	plan, err := e.prepare(conf)
+	if err != nil {
+		return err
+	}
+	e.maxconn.Store(maxconn)
+	e.commit(conf, plan)
+	return nil
+}
+
+// change is a reload that can no longer fail.
+type change struct {
+	listeners map[string]*listener
+	fresh     []*listener // of these, bound for this change
+	loggers   map[string]*logger
+	found     map[string]netip.Addr
+}
+
+// prepare binds and opens what conf needs beyond what is open already.
+func (e *Engine) prepare(conf *config.Config) (*change, error) {
+	c := &change{listeners: map[string]*listener{}, loggers: map[string]*logger{}}
+	var errs *multierror.Error
+	adopted := e.takeAdopted()
+	for _, p := range conf.Proxies {
+		if !p.Kind.HasFrontend() || p.Disabled {
+			continue
+		}
+		l, err := e.newLogger(p, &conf.Global)
+		if err != nil {
+			errs = multierror.Append(errs, err)
+		}
+		c.loggers[p.Name] = l
+		for i := range p.Binds {
+			errs = appendError(errs, e.prepareBind(c, p, &p.Binds[i], adopted))
+		}
+	}
+	for _, fd := range adopted {
+		closeFD(fd)
+	}
+	if errs.ErrorOrNil() != nil {
+		for _, l := range c.fresh {
+			l.close()
+		}
+		return nil, errs
+	}
+	ctx, cancel := context.WithTimeout(e.watch.ctx, resolveLimit)
+	defer cancel()
+	c.found = e.watch.resolveAll(ctx, hostNames(conf))
+	return c, nil
+}
+
+func appendError(errs *multierror.Error, err error) *multierror.Error {
+	if err == nil {
+		return errs
+	}
+	return multierror.Append(errs, err)
+}
+
+func (e *Engine) prepareBind(c *change, p *config.Proxy, b *config.Bind, adopted map[string]int) error {
+	key := bindKey(b)
+	if c.listeners[key] != nil {
+		return fmt.Errorf("%s: %s %s: %s is bound twice", b.Pos, p.Kind, p.Name, key)
+	}
+	if l := e.listeners[key]; l != nil {
+		c.listeners[key] = l
+		return nil
+	}
+	l, err := openListener(b, p, adopted)
+	if err != nil {
+		return err
+	}
+	c.listeners[key] = l
+	c.fresh = append(c.fresh, l)
+	return nil
+}
+
+// commit puts a prepared change in force: first what sessions need, then the
+// listeners.
+func (e *Engine) commit(conf *config.Config, c *change) {
+	e.commitBackends(conf, c)
+	gone := e.frontends
+	e.frontends = map[string]*frontend{}
+	for _, p := range conf.Proxies {
+		if !p.Kind.HasFrontend() || p.Disabled {
+			continue
+		}
+		f := gone[p.Name]
+		if f == nil {
+			f = &frontend{name: p.Name}
+		}
+		e.frontends[p.Name] = f
+		f.conf.Store(p)
+		f.logger.Store(c.loggers[p.Name])
+		f.backend.Store(e.backendOf(p))
+		for i := range p.Binds {
+			l := c.listeners[bindKey(&p.Binds[i])]
+			l.bind.Store(&p.Binds[i])
+			l.frontend.Store(f)
+		}
+	}
+	for key, l := range e.listeners {
+		if c.listeners[key] == nil {
+			e.drop(l)
+		}
+	}
+	e.listeners = c.listeners
+	for _, l := range c.fresh {
+		e.keep(l)
+		for _, w := range e.workers {
+			w.loop.Post(func() { w.listen(l) })
+		}
+	}
+	for _, w := range e.workers {
+		w.loop.Post(w.resume) // limits may have been raised
+	}
+	e.conf = conf
+	e.reloads++
+}
+
+func (e *Engine) commitBackends(conf *config.Config, c *change) {
+	gone := e.backends
+	e.backends = map[string]*backend{}
+	for _, p := range conf.Proxies {
+		if !p.Kind.HasBackend() || p.Disabled {
+			continue
+		}
+		b := gone[p.Name]
+		if b == nil {
+			b = newBackend(p.Name)
+		}
+		delete(gone, p.Name)
+		e.backends[p.Name] = b
+		added, removed := b.configure(p, c.found)
+		for _, s := range added {
+			e.watch.add(s)
+		}
+		for _, s := range removed {
+			e.watch.remove(s)
+		}
+	}
+	for _, b := range gone {
+		for _, s := range b.servers {
+			e.watch.remove(s)
+		}
+	}
+}
+
+// backendOf is where a frontend's sessions go: default_backend, or for a listen
+// section its own servers. mu is held.
+func (e *Engine) backendOf(p *config.Proxy) *backend {
+	if p.DefaultBackend != "" {
+		return e.backends[p.DefaultBackend]
+	}
+	if p.Kind.HasBackend() {
+		return e.backends[p.Name]
+	}
+	return nil
+}

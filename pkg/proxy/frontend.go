@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"sync/atomic"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+)
+
+// frontend is what accepts. It survives reloads under its name.
+type frontend struct {
+	name    string
+	stats   proxyStats
+	conns   atomic.Int64
+	conf    atomic.Pointer[config.Proxy]
+	backend atomic.Pointer[backend] // nil: no default_backend
+	logger  atomic.Pointer[logger]
+}
+
+// admit reserves a place for a connection on l, or reports that a limit of the
+// process, the frontend or the bind line is reached by returning nil. The place
+// is given back with dismiss.
+func (e *Engine) admit(l *listener) *frontend {
+	f := l.frontend.Load()
+	conns := e.conns.Add(1)
+	feConns := f.conns.Add(1)
+	bindConns := l.conns.Add(1)
+	if !within(conns, e.maxconn.Load()) || !within(feConns, int64(f.conf.Load().Maxconn)) ||
+		!within(bindConns, int64(l.bind.Load().Maxconn)) {
+		e.uncount(l, f)
+		return nil
+	}
+	return f
+}
+
+// hasRoom reports whether admit would succeed now.
+func (e *Engine) hasRoom(l *listener) bool {
+	f := l.frontend.Load()
+	return within(e.conns.Load()+1, e.maxconn.Load()) &&
+		within(f.conns.Load()+1, int64(f.conf.Load().Maxconn)) &&
+		within(l.conns.Load()+1, int64(l.bind.Load().Maxconn))
+}
+
+func within(n, limit int64) bool { return limit <= 0 || n <= limit }
+
+func (e *Engine) uncount(l *listener, f *frontend) {
+	e.conns.Add(-1)
+	f.conns.Add(-1)
+	l.conns.Add(-1)
+}
+
+// dismiss gives a place back and lets paused listeners go on.
+func (e *Engine) dismiss(l *listener, f *frontend) {
+	e.uncount(l, f)
+	if e.paused.Load() > 0 {
+		for _, w := range e.workers {
+			w.loop.Post(w.resume)
+		}
+	}
+	e.checkIdle()
+}

@@ -1,0 +1,219 @@
+package proxy
+
+import (
+	"github.com/sluice-lb/sluice/pkg/evloop"
+	"golang.org/x/sys/unix"
+)
+
+// The two ends of a relay; half[clientEnd] carries what the client sends.
+const (
+	clientEnd = 0
+	serverEnd = 1
+)
+
+// endpoint is one connection of a session and what epoll last said about it.
+// Events are edge-triggered: a flag stays set until a call answers EAGAIN.
+type endpoint struct {
+	s        *session
+	last     int64 // the loop's clock at the last byte in or out, ms
+	fd       int32 // -1: none
+	readable bool
+	writable bool
+	ended    bool // FIN or an error arrived: a short read says nothing, read on
+	failed   bool // the connection is gone in both directions
+}
+
+// Event notes the conditions and lets the session go on.
+func (e *endpoint) Event(ev evloop.Events) {
+	const ended = evloop.PeerClosed | evloop.HangUp | evloop.Failed
+	if ev&(evloop.Readable|ended) != 0 {
+		e.readable = true
+	}
+	if ev&(evloop.Writable|evloop.HangUp|evloop.Failed) != 0 {
+		e.writable = true
+	}
+	if ev&ended != 0 {
+		e.ended = true
+	}
+	if ev&(evloop.HangUp|evloop.Failed) != 0 {
+		e.failed = true
+	}
+	e.s.step(e)
+}
+
+// half is one direction of a relay. Bytes wait in at most one of held and pipe.
+type half struct {
+	held  *evloop.Buffer // read and not yet written; nil: none
+	pipe  *evloop.Pipe   // while a large flow is spliced
+	bytes int64          // taken from the source
+	full  uint8          // consecutive reads that filled the scratch buffer
+	eof   bool           // the source sent FIN
+	shut  bool           // FIN was passed on
+}
+
+// waiting reports whether the half holds bytes.
+func (h *half) waiting() bool { return h.held != nil || h.pipe != nil && h.pipe.Held() > 0 }
+
+// relay moves bytes between two endpoints in both directions. It holds memory
+// only while bytes wait: an idle relay has neither buffer nor pipe.
+type relay struct {
+	ends [2]endpoint
+	half [2]half
+}
+
+const (
+	// turnReads bounds the reads of one direction in one turn of the loop.
+	turnReads = 16
+	// spliceAfter is how many full reads in a row mark a large flow.
+	spliceAfter = 4
+)
+
+// pumpResult says why a pump ended.
+type pumpResult struct {
+	err  error // what a system call failed with; nil: no failure
+	end  int   // the end that failed
+	more bool  // the turn's share is used up, more can be moved at once
+}
+
+// pump moves what it can from end i to the other one.
+func (r *relay) pump(l *evloop.Loop, i int) pumpResult {
+	h, src, dst := &r.half[i], &r.ends[i], &r.ends[1-i]
+	for range turnReads {
+		if h.waiting() {
+			if !dst.writable {
+				return pumpResult{}
+			}
+			if err := h.flush(l, dst); err != nil {
+				return pumpResult{err: err, end: 1 - i}
+			}
+			if h.waiting() {
+				return pumpResult{}
+			}
+		}
+		if h.eof || !src.readable || !dst.writable {
+			h.calm(l)
+			return pumpResult{}
+		}
+		n, err := h.read(l, src)
+		switch {
+		case err == unix.EAGAIN:
+			src.readable = false
+			h.calm(l)
+			return pumpResult{}
+		case err != nil:
+			return pumpResult{err: err, end: i}
+		case n == 0:
+			h.eof = true
+			h.calm(l)
+			return pumpResult{}
+		}
+		h.bytes += int64(n)
+		src.last = l.Now()
+		if h.pipe != nil {
+			continue // the next round flushes it
+		}
+		if err := h.forward(l, dst, l.Scratch()[:n]); err != nil {
+			return pumpResult{err: err, end: 1 - i}
+		}
+		if n < len(l.Scratch()) {
+			h.full = 0
+			if !src.ended {
+				// A short read leaves nothing behind; what comes later is a new edge.
+				src.readable = false
+				return pumpResult{}
+			}
+		} else if h.full++; h.full == spliceAfter && h.held == nil {
+			h.full = 0
+			h.pipe, _ = l.NewPipe() // without one, copying goes on
+		}
+	}
+	return pumpResult{more: true}
+}
+
+// read takes bytes from src into the pipe or the loop's scratch buffer.
+func (h *half) read(l *evloop.Loop, src *endpoint) (int, error) {
+	if h.pipe != nil {
+		return h.pipe.Fill(int(src.fd))
+	}
+	return evloop.Read(int(src.fd), l.Scratch())
+}
+
+// forward writes p on and holds what dst does not take.
+func (h *half) forward(l *evloop.Loop, dst *endpoint, p []byte) error {
+	n, err := evloop.Send(int(dst.fd), p)
+	if err != nil && err != unix.EAGAIN {
+		return err
+	}
+	if n > 0 {
+		dst.last = l.Now()
+	}
+	if n < len(p) {
+		dst.writable = false
+		h.held = l.Hold(p[n:])
+	}
+	return nil
+}
+
+// flush writes held bytes; it clears dst.writable when dst takes no more.
+func (h *half) flush(l *evloop.Loop, dst *endpoint) error {
+	for h.waiting() {
+		var n int
+		var err error
+		if h.held != nil {
+			n, err = evloop.Send(int(dst.fd), h.held.Bytes())
+		} else {
+			n, err = h.pipe.Drain(int(dst.fd))
+		}
+		if err == unix.EAGAIN {
+			dst.writable = false
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		dst.last = l.Now()
+		if h.held == nil {
+			continue
+		}
+		if h.held.Advance(n); len(h.held.Bytes()) == 0 {
+			l.Release(h.held)
+			h.held = nil
+		}
+	}
+	return nil
+}
+
+// calm gives the empty pipe of a flow that paused back.
+func (h *half) calm(l *evloop.Loop) {
+	h.full = 0
+	if h.pipe != nil && h.pipe.Held() == 0 {
+		l.ReleasePipe(h.pipe)
+		h.pipe = nil
+	}
+}
+
+// drop gives everything back, whether or not bytes wait.
+func (h *half) drop(l *evloop.Loop) {
+	if h.held != nil {
+		l.Release(h.held)
+	}
+	if h.pipe != nil {
+		l.ReleasePipe(h.pipe)
+	}
+	h.held, h.pipe = nil, nil
+}
+
+// finished reports whether both directions have ended and were delivered.
+func (r *relay) finished() bool {
+	return r.half[0].eof && r.half[1].eof && !r.half[0].waiting() && !r.half[1].waiting()
+}
+
+// passFin sends FIN to the end that gets all of half i, once nothing waits.
+func (r *relay) passFin(i int) error {
+	h := &r.half[i]
+	if !h.eof || h.shut || h.waiting() {
+		return nil
+	}
+	h.shut = true
+	return evloop.ShutdownWrite(int(r.ends[1-i].fd))
+}

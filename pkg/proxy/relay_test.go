@@ -1,0 +1,161 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
+
+func randomBytes(n int) []byte {
+	p := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{byte(n)})
+	_, _ = r.Read(p)
+	return p
+}
+
+func TestRelayEchoesLargeFlow(t *testing.T) {
+	s := serve(t, echo)
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	sent := randomBytes(20 << 20)
+	go func() {
+		_, _ = c.Write(sent)
+		_ = c.CloseWrite()
+	}()
+	got, err := io.ReadAll(c)
+	if err != nil || sha256.Sum256(got) != sha256.Sum256(sent) {
+		t.Errorf("got %d bytes back with %v, want the %d that were sent", len(got), err, len(sent))
+	}
+	line := r.sessions.wait(t, "--", contains(" -- "))
+	if !contains(" fe be/s1 ")(line) || !contains(" 20971520 -- ")(line) {
+		t.Errorf("log line %q, want fe be/s1 and 20971520 bytes", line)
+	}
+}
+
+func TestHalfCloseFromClientStillDelivers(t *testing.T) {
+	answer := randomBytes(3 << 20)
+	s := serve(t, func(c *net.TCPConn) {
+		if _, err := io.ReadAll(c); err == nil { // ends with the client's FIN
+			_, _ = c.Write(answer)
+		}
+	})
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	if _, err := c.Write([]byte("question")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.CloseWrite()
+	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, answer) {
+		t.Errorf("got %d bytes, %v, want the answer of %d bytes", len(got), err, len(answer))
+	}
+}
+
+func TestHalfCloseFromServerStillDelivers(t *testing.T) {
+	got := make(chan []byte, 1)
+	s := serve(t, func(c *net.TCPConn) {
+		_ = c.CloseWrite()
+		p, _ := io.ReadAll(c)
+		got <- p
+	})
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	if _, err := io.ReadAll(c); err != nil { // the server's FIN comes through
+		t.Fatal(err)
+	}
+	sent := randomBytes(3 << 20)
+	if _, err := c.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.CloseWrite()
+	select {
+	case p := <-got:
+		if !bytes.Equal(p, sent) {
+			t.Errorf("server got %d bytes, want %d", len(p), len(sent))
+		}
+	case <-time.After(patience):
+		t.Fatal("the server never saw the end of the stream")
+	}
+}
+
+func TestResetIsPassedOnAsReset(t *testing.T) {
+	for _, from := range []string{"client", "server"} {
+		t.Run(from, func(t *testing.T) {
+			accepted := make(chan *net.TCPConn, 1)
+			release := make(chan struct{})
+			defer close(release)
+			s := serve(t, func(c *net.TCPConn) {
+				accepted <- c
+				<-release
+			})
+			r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+			c := r.dial()
+			a, b := c, <-accepted
+			if from == "server" {
+				a, b = b, a
+			}
+			_ = a.SetLinger(0)
+			_ = a.Close()
+			if _, err := io.ReadAll(b); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the other end read %v, want ECONNRESET", err)
+			}
+			want := map[string]string{"client": " CD ", "server": " SD "}[from]
+			r.sessions.wait(t, want, contains(want))
+		})
+	}
+}
+
+func TestSlowReaderHoldsOneBuffer(t *testing.T) {
+	blocked := make(chan int, 1)
+	s := serve(t, func(c *net.TCPConn) {
+		total := 0
+		chunk := make([]byte, 64<<10)
+		_ = c.SetWriteDeadline(time.Now().Add(2 * time.Second))
+		for {
+			n, err := c.Write(chunk)
+			total += n
+			if err != nil {
+				blocked <- total
+				return
+			}
+		}
+	})
+	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
+	conf.Global.NbThread = 1
+	r := startRig(t, conf, Options{})
+	c := r.dial()
+	total := <-blocked
+	// What the server could write fills the kernel's buffers of two connections and
+	// at most one buffer and one pipe of the relay's.
+	rest, err := io.Copy(io.Discard, c)
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) || rest != int64(total) {
+		t.Errorf("read %d bytes after the pause, %v, want %d", rest, err, total)
+	}
+	if total > 64<<20 {
+		t.Errorf("the proxy swallowed %d bytes for a reader that does not read", total)
+	}
+}
+
+// Short messages in lockstep cross without waiting for more bytes.
+func TestRequestResponseLockstep(t *testing.T) {
+	s := serve(t, echo)
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	buf := make([]byte, 64)
+	for i := range 2000 {
+		n := 1 + i%len(buf)
+		if _, err := c.Write(buf[:n]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, buf[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+)
+
+// server is one member of a backend. It survives reloads under its name.
+type server struct {
+	name    string
+	backend *backend
+	stats   proxyStats
+	target  atomic.Pointer[target]
+	current atomic.Int64 // copy of served for statistics
+	// lastPort is the port the last client connected to, which relative ports
+	// refer to when the server is probed.
+	lastPort atomic.Int32
+	watcher  atomic.Pointer[watcher] // told about failed attempts
+
+	// Guarded by backend.mu.
+	conf    *config.Server
+	index   int // place in the backend; -1: no longer configured
+	weight  int
+	served  int // sessions assigned
+	backup  bool
+	off     bool // "disabled", or taken out by an administrator
+	located bool // has an address
+	suspect bool // attempts fail: out of rotation until a probe succeeds
+}
+
+// target is where a server is.
+type target struct {
+	addr         netip.Addr // invalid: not resolved
+	port         int        // or the offset, if portRelative
+	portRelative bool
+	path         string // UNIX socket; then the others are unset
+}
+
+// configure takes a new "server" line over; found holds addresses of host names.
+// backend.mu is held.
+func (s *server) configure(conf *config.Server, index int, found map[string]netip.Addr) {
+	if s.conf == nil || s.conf.Disabled != conf.Disabled {
+		s.off = conf.Disabled
+	}
+	moved := s.conf == nil || s.conf.Host != conf.Host || s.conf.Path != conf.Path
+	s.conf, s.index = conf, index
+	s.weight, s.backup = conf.Weight, conf.Backup
+	t := &target{port: conf.Port, portRelative: conf.PortRelative, path: conf.Path}
+	if addr, err := netip.ParseAddr(conf.Host); err == nil {
+		t.addr = addr.Unmap()
+	} else if t.addr = found[conf.Host]; !t.addr.IsValid() && !moved {
+		t.addr = s.target.Load().addr // keep what was resolved before
+	}
+	if moved {
+		s.suspect = false
+	}
+	s.target.Store(t)
+	s.located = t.path != "" || t.addr.IsValid()
+}
+
+// needsResolution reports whether the server is known by a host name. backend.mu
+// is held.
+func (s *server) needsResolution() bool {
+	if s.conf.Path != "" {
+		return false
+	}
+	_, err := netip.ParseAddr(s.conf.Host)
+	return err != nil
+}
+
+// usable reports whether the server may take connections at all. backend.mu is
+// held.
+func (s *server) usable() bool { return !s.off && s.located && s.weight > 0 }
+
+// isFull reports whether maxconn is reached. backend.mu is held.
+func (s *server) isFull() bool { return s.conf.Maxconn > 0 && s.served >= s.conf.Maxconn }
+
+// status is the server's state in the words of "show stat". backend.mu is held.
+func (s *server) status() string {
+	switch {
+	case s.off:
+		return "MAINT"
+	case !s.located:
+		return "MAINT (resolution)"
+	case s.suspect:
+		return "DOWN"
+	case s.weight == 0:
+		return "DRAIN"
+	}
+	return "no check"
+}
+
+// failed reports a connection attempt that failed through the server's fault.
+func (s *server) failed(err error) {
+	if w := s.watcher.Load(); w != nil {
+		w.suspect(s, err)
+	}
+}
+
+// locate puts a resolved address in force.
+func (s *server) locate(addr netip.Addr) (changed bool) {
+	s.backend.changed(func() {
+		old := s.target.Load()
+		if old.addr == addr {
+			return
+		}
+		t := *old
+		t.addr = addr
+		s.target.Store(&t)
+		s.located, changed = true, true
+	})
+	return changed
+}

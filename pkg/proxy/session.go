@@ -1,0 +1,286 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/evloop"
+)
+
+// state is where a session is on its way.
+type state uint8
+
+const (
+	stateQueued     state = iota // waits for a server's free place
+	statePausing                 // waits a second before the same server is tried again
+	stateConnecting              // to the server
+	stateRelay
+	stateClosed
+)
+
+// Termination codes: the first character tells who ended the session, the second
+// when (configuration manual, section 8.5).
+const (
+	byNobody        = '-'
+	byClient        = 'C' // the client aborted
+	byServer        = 'S' // the server aborted or refused
+	byProxy         = 'P' // a limit or an administrator
+	byResource      = 'R' // the proxy ran out of something
+	byKill          = 'K' // an operator killed the session
+	byClientTimeout = 'c'
+	byServerTimeout = 's'
+
+	whileQueued     = 'Q'
+	whileConnecting = 'C'
+	whileData       = 'D'
+)
+
+// session is one client connection and what belongs to it. It is owned by its
+// worker's loop; the backend's lock guards only place.
+type session struct {
+	relay
+	w        *worker
+	listener *listener
+	fe       *frontend
+	feConf   *config.Proxy
+	be       *backend // nil: the frontend has no backend
+	beConf   *config.Proxy
+	srv      *server // counted there while not nil
+
+	timer      evloop.Timer
+	prev, next *session // the worker's list
+
+	client   netip.AddrPort
+	accepted time.Time // wall clock, for the log
+	// Moments on the loop's clock, ms; -1: not reached.
+	begun, assigned, connected int64
+	attempt                    int64 // begin of the present state
+
+	gen          uint32 // counts the uses of this memory
+	state        state
+	deferred     bool // on the loop's list of tasks
+	logged       bool
+	redispatched bool
+	retries      uint16 // connection attempts that failed
+	queuePos     int32  // sessions ahead when it was queued
+	place        queuePlace
+}
+
+// start begins the session of an accepted connection.
+func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort) {
+	s.listener, s.fe, s.client = l, fe, client
+	fe.stats.sessions.Add(1)
+	fe.stats.peak(fe.conns.Load())
+	s.feConf = s.fe.conf.Load()
+	s.accepted = time.Now()
+	now := s.w.loop.Now()
+	s.begun, s.assigned, s.connected, s.attempt = now, -1, -1, now
+	s.ends[clientEnd] = endpoint{s: s, fd: int32(fd), last: now}
+	s.ends[serverEnd] = endpoint{s: s, fd: -1, last: now}
+	s.state = stateQueued
+	if err := s.w.loop.Register(fd, &s.ends[clientEnd]); err != nil {
+		s.finish(byResource, whileConnecting)
+		return
+	}
+	if s.be = s.fe.backend.Load(); s.be == nil {
+		s.finish(byServer, whileConnecting)
+		return
+	}
+	s.beConf = s.be.enter()
+	s.choose(nil)
+}
+
+// step goes on after an event at end e.
+func (s *session) step(e *endpoint) {
+	switch s.state {
+	case stateRelay:
+		s.relayOn()
+	case stateConnecting:
+		if e == &s.ends[serverEnd] {
+			s.connectEvent(e)
+			return
+		}
+		s.watchClient(e, whileConnecting)
+	case stateQueued:
+		s.watchClient(e, whileQueued)
+	case statePausing:
+		s.watchClient(e, whileConnecting)
+	}
+}
+
+// watchClient ends a session whose client is gone before a server was reached. A
+// client that only half-closed still waits for its answer.
+func (s *session) watchClient(e *endpoint, when byte) {
+	if e.failed {
+		s.finish(byClient, when)
+	}
+}
+
+// Continue takes the session's next share of a turn.
+func (s *session) Continue() {
+	s.deferred = false
+	if s.state == stateRelay {
+		s.relayOn()
+	}
+}
+
+// relayOn moves bytes both ways until neither can.
+func (s *session) relayOn() {
+	more := false
+	for i := range s.half {
+		res := s.pump(s.w.loop, i)
+		if res.err != nil {
+			s.abort(res.end)
+			return
+		}
+		more = more || res.more
+	}
+	if s.finished() {
+		s.finish(byNobody, byNobody)
+		return
+	}
+	for i := range s.half {
+		if s.half[i].shut || !s.half[i].eof {
+			continue
+		}
+		if err := s.passFin(i); err != nil {
+			s.abort(1 - i)
+			return
+		}
+		s.armRelay() // client-fin and server-fin may be due earlier
+	}
+	if more && !s.deferred {
+		s.deferred = true
+		s.w.loop.Later(s)
+	}
+}
+
+// abort ends a session one end of which failed: the other end gets RST, so that
+// nobody takes a cut stream for a whole one.
+func (s *session) abort(end int) {
+	who := byte(byClient)
+	if end == serverEnd {
+		who = byServer
+	}
+	if fd := s.ends[1-end].fd; fd >= 0 {
+		evloop.ResetOnClose(int(fd))
+	}
+	s.finish(who, whileData)
+}
+
+// established enters the relay.
+func (s *session) established() {
+	now := s.w.loop.Now()
+	s.state, s.connected, s.attempt = stateRelay, now, now
+	s.ends[clientEnd].last, s.ends[serverEnd].last = now, now
+	s.armRelay()
+	if s.feConf.LogASAP {
+		s.log(byNobody, byNobody)
+	}
+	s.relayOn()
+}
+
+// finish closes what is open, settles all counts and frees the session.
+func (s *session) finish(who, when byte) {
+	if s.state == stateQueued && s.be != nil {
+		s.be.leaveQueue(s)
+	}
+	s.state = stateClosed
+	loop := s.w.loop
+	loop.StopTimer(&s.timer)
+	for i := range s.half {
+		s.half[i].drop(loop)
+	}
+	for i := range s.ends {
+		if fd := s.ends[i].fd; fd >= 0 {
+			loop.Close(int(fd))
+			s.ends[i].fd = -1
+		}
+	}
+	srv := s.srv // for the log, which names it after its place was given back
+	if srv != nil {
+		srv.stats.addBytes(s.half[clientEnd].bytes, s.half[serverEnd].bytes)
+		s.be.release(srv)
+	}
+	if s.be != nil {
+		s.be.leave(s.half[clientEnd].bytes, s.half[serverEnd].bytes)
+	}
+	s.fe.stats.addBytes(s.half[clientEnd].bytes, s.half[serverEnd].bytes)
+	if !s.logged && (!s.feConf.DontLogNull || s.half[clientEnd].bytes+s.half[serverEnd].bytes > 0) {
+		s.log(who, when)
+	}
+	s.srv = nil
+	s.w.free(s)
+}
+
+// Expired is called when the session's timer ran out.
+func (s *session) Expired() {
+	now := s.w.loop.Now()
+	switch s.state {
+	case stateQueued:
+		s.be.stats.queueTimeouts.Add(1)
+		s.finish(byServerTimeout, whileQueued)
+	case statePausing:
+		s.connect()
+	case stateConnecting:
+		s.attemptFailed(errConnectTimeout)
+	case stateRelay:
+		for i := range s.ends {
+			if at := s.idleDeadline(i); at > 0 && at <= now {
+				who := byte(byClientTimeout)
+				if i == serverEnd {
+					who = byServerTimeout
+				}
+				s.finish(who, whileData)
+				return
+			}
+		}
+		s.armRelay()
+	}
+}
+
+// idleDeadline is the moment at which end i counts as silent for too long, or 0
+// for never. "timeout tunnel" replaces client and server timeouts once both sides
+// are connected; the -fin timeouts apply to an end that was sent FIN.
+func (s *session) idleDeadline(i int) int64 {
+	limit, fin := s.feConf.Timeouts.Client, s.feConf.Timeouts.ClientFin
+	if i == serverEnd {
+		limit, fin = s.beConf.Timeouts.Server, s.beConf.Timeouts.ServerFin
+	}
+	if t := s.beConf.Timeouts.Tunnel; t > 0 {
+		limit = t
+	}
+	if fin > 0 && s.half[1-i].shut {
+		limit = fin
+	}
+	if limit <= 0 {
+		return 0
+	}
+	last := s.ends[i].last
+	if s.beConf.Timeouts.Tunnel > 0 {
+		last = max(last, s.ends[1-i].last)
+	}
+	return last + limit.Milliseconds()
+}
+
+// armRelay sets the timer to the earlier idle deadline. Bytes move the deadline
+// without touching the timer: it is set again when it runs out.
+func (s *session) armRelay() {
+	at := s.idleDeadline(clientEnd)
+	if b := s.idleDeadline(serverEnd); at == 0 || b > 0 && b < at {
+		at = b
+	}
+	if at > 0 {
+		s.w.loop.SetTimer(&s.timer, at, s)
+	}
+}
+
+// arm sets the timer to limit from the begin of the present state; 0 is never.
+func (s *session) arm(limit time.Duration) {
+	if limit <= 0 {
+		s.w.loop.StopTimer(&s.timer)
+		return
+	}
+	s.w.loop.SetTimer(&s.timer, s.attempt+limit.Milliseconds(), s)
+}

@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/evloop"
+	"golang.org/x/sys/unix"
+)
+
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+// takeAdopted indexes the handed-over sockets by address; the first prepare uses
+// them up. Descriptors that are no listening sockets are closed. mu is held.
+func (e *Engine) takeAdopted() map[string]int {
+	byAddr := map[string]int{}
+	for _, fd := range e.opt.Adopted {
+		addr, path, err := evloop.ListenAddr(fd)
+		if err == nil {
+			err = unix.SetNonblock(fd, true)
+		}
+		key := path
+		if path == "" {
+			key = addr.String()
+		}
+		if _, twice := byAddr[key]; err != nil || twice {
+			e.log.Warn("inherited descriptor not used", "fd", fd, "address", key, "error", err)
+			closeFD(fd)
+			continue
+		}
+		byAddr[key] = fd
+	}
+	e.opt.Adopted = nil
+	return byAddr
+}
+
+// keep hands a copy of the socket to the store, so that it outlives a crash.
+func (e *Engine) keep(l *listener) {
+	if e.opt.Store == nil {
+		return
+	}
+	if err := e.opt.Store.Keep(storeName(l), l.fd); err != nil {
+		e.log.Warn("listening socket not stored", "listener", l.key, "error", err)
+	}
+}
+
+// storeName names a socket for the store: sd_notify(3) allows neither colons nor
+// control characters in FDNAME.
+func storeName(l *listener) string {
+	return "listen-" + strings.Map(func(r rune) rune {
+		if r == ':' || r <= ' ' || r > '~' {
+			return '_'
+		}
+		return r
+	}, l.key)
+}
+
+// drop ends accepting on l. Connections that wait in its backlog are still
+// served: the last worker to let go accepts them before the socket is closed. A
+// stored copy is forgotten first, as it would keep the port open.
+func (e *Engine) drop(l *listener) {
+	if e.opt.Store != nil {
+		if err := e.opt.Store.Forget(storeName(l)); err != nil {
+			e.log.Warn("listening socket not removed from store", "listener", l.key, "error", err)
+		}
+	}
+	var left atomic.Int32
+	left.Store(int32(len(e.workers)))
+	for _, w := range e.workers {
+		w.loop.Post(func() {
+			w.unlisten(l)
+			if left.Add(-1) == 0 {
+				w.acceptRest(l)
+				l.close()
+			}
+		})
+	}
+}
+
+// acceptRest serves what waits in the backlog of a socket that is about to close.
+func (w *worker) acceptRest(l *listener) {
+	for {
+		fe := w.e.admit(l)
+		if fe == nil {
+			return
+		}
+		fd, peer, err := w.loop.Accept(l.fd)
+		if err != nil {
+			w.e.dismiss(l, fe)
+			return
+		}
+		w.session().start(fd, l, fe, peer)
+	}
+}
+
+// hostNames lists the servers' host names that are no address literals.
+func hostNames(conf *config.Config) []string {
+	seen := map[string]bool{}
+	var hosts []string
+	for _, p := range conf.Proxies {
+		for i := range p.Servers {
+			s := &p.Servers[i]
+			if _, err := netip.ParseAddr(s.Host); err == nil || s.Path != "" || seen[s.Host] {
+				continue
+			}
+			seen[s.Host] = true
+			hosts = append(hosts, s.Host)
+		}
+	}
+	return hosts
+}

@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Resolver finds the addresses of a host name; net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+const (
+	resolveTimeout = 5 * time.Second  // one look-up
+	resolveRetry   = time.Second      // between look-ups of a name without an address
+	resolveRefresh = 30 * time.Second // between look-ups of a known name
+	probeInterval  = time.Second      // between probes of a server that failed
+	probeTimeout   = time.Second
+)
+
+// watcher looks after servers beside the data path: it keeps host names resolved,
+// and it takes a server whose connection attempts fail out of rotation until a
+// TCP connect to it succeeds, so that clients do not have to find out.
+type watcher struct {
+	resolver Resolver
+	log      *slog.Logger
+	ctx      context.Context // ends with the engine
+
+	mu   sync.Mutex // guards stop
+	stop map[*server]context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+func newWatcher(ctx context.Context, r Resolver, log *slog.Logger) *watcher {
+	return &watcher{resolver: r, log: log, ctx: ctx, stop: map[*server]context.CancelFunc{}}
+}
+
+// add begins to look after s. The goroutine ends with remove or with the engine.
+func (w *watcher) add(s *server) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.mu.Lock()
+	w.stop[s] = cancel
+	w.mu.Unlock()
+	s.watcher.Store(w)
+	w.wg.Go(func() { w.keepResolved(ctx, s) })
+}
+
+func (w *watcher) remove(s *server) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if cancel := w.stop[s]; cancel != nil {
+		cancel()
+		delete(w.stop, s)
+	}
+}
+
+// wait returns when every goroutine has ended; the engine's context must have.
+func (w *watcher) wait() { w.wg.Wait() }
+
+// resolveAll looks all hosts up at once and returns the addresses that were found
+// before ctx ended.
+func (w *watcher) resolveAll(ctx context.Context, hosts []string) map[string]netip.Addr {
+	var mu sync.Mutex // guards found
+	found := make(map[string]netip.Addr, len(hosts))
+	var wg sync.WaitGroup
+	for _, host := range hosts {
+		wg.Go(func() {
+			if addr, err := w.resolve(ctx, host); err == nil {
+				mu.Lock()
+				found[host] = addr
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return found
+}
+
+// keepResolved looks the server's host name up until ctx ends. A name that stops
+// resolving keeps its last address.
+func (w *watcher) keepResolved(ctx context.Context, s *server) {
+	reported := false
+	for {
+		s.backend.mu.Lock()
+		located := s.located
+		s.backend.mu.Unlock()
+		pause := resolveRefresh
+		if !located {
+			pause = resolveRetry
+			if !reported {
+				w.log.Warn("server host name not resolved", "server", s.backend.name+"/"+s.name)
+				reported = true
+			}
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+		s.backend.mu.Lock()
+		host, needed := s.conf.Host, s.needsResolution()
+		s.backend.mu.Unlock()
+		if !needed {
+			continue
+		}
+		addr, err := w.resolve(ctx, host)
+		if err == nil && s.locate(addr) {
+			w.log.Info("server address resolved", "server", s.backend.name+"/"+s.name, "host", host, "address", addr)
+			reported = false
+		}
+	}
+}
+
+// resolve returns the first address of host, IPv4 before IPv6 and otherwise in
+// the resolver's order.
+func (w *watcher) resolve(ctx context.Context, host string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addrs, err := w.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if len(addrs) == 0 {
+		return netip.Addr{}, fmt.Errorf("look up %s: no address", host)
+	}
+	if i := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.Unmap().Is4() }); i >= 0 {
+		return addrs[i].Unmap(), nil
+	}
+	return addrs[0], nil
+}
+
+// suspect takes s out of rotation and starts to probe it. It is called on loops
+// and must not block longer than the backend's lock.
+func (w *watcher) suspect(s *server, cause error) {
+	began := false
+	s.backend.changed(func() {
+		if s.index >= 0 && s.located && !s.suspect {
+			s.suspect, began = true, true
+		}
+	})
+	if !began {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx.Err() == nil {
+		w.wg.Go(func() { w.probeUntilUp(s, cause) })
+	}
+}
+
+func (w *watcher) probeUntilUp(s *server, cause error) {
+	name := s.backend.name + "/" + s.name
+	w.log.Warn("server is DOWN", "server", name, "reason", "Layer4 connection problem", "error", cause)
+	for sleep(w.ctx, probeInterval) {
+		s.backend.mu.Lock()
+		wanted := s.suspect && s.index >= 0
+		address := s.probeAddress()
+		s.backend.mu.Unlock()
+		if wanted && !w.probe(address) {
+			continue
+		}
+		s.backend.changed(func() { s.suspect = false })
+		w.log.Info("server is UP", "server", name, "reason", "Layer4 check passed")
+		return
+	}
+}
+
+// probeAddress is what a probe connects to: network and address. A server whose
+// port follows the client's is probed at the port of the backend's last session.
+// backend.mu is held.
+func (s *server) probeAddress() [2]string {
+	t := s.target.Load()
+	if t.path != "" {
+		return [2]string{"unix", t.path}
+	}
+	port := t.port
+	if t.portRelative {
+		port += int(s.lastPort.Load())
+	}
+	return [2]string{"tcp", net.JoinHostPort(t.addr.String(), strconv.Itoa(port))}
+}
+
+func (w *watcher) probe(address [2]string) bool {
+	d := net.Dialer{Timeout: probeTimeout}
+	conn, err := d.DialContext(w.ctx, address[0], address[1])
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+// sleep waits for d and reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,92 @@
+package proxy
+
+import "github.com/sluice-lb/sluice/pkg/evloop"
+
+// worker is one event loop with the sessions it owns. Everything but loop.Post is
+// for the loop's goroutine only.
+type worker struct {
+	e         *Engine
+	loop      *evloop.Loop
+	sessions  *session // in no particular order
+	count     int
+	spare     []*session
+	acceptors map[*listener]*acceptor
+	line      []byte // scratch for log lines
+}
+
+// spareSessions is how many ended sessions a worker keeps for reuse.
+const spareSessions = 1024
+
+// session returns a session that belongs to the worker.
+func (w *worker) session() *session {
+	var s *session
+	if n := len(w.spare); n > 0 {
+		s = w.spare[n-1]
+		w.spare = w.spare[:n-1]
+	} else {
+		s = new(session)
+	}
+	s.w = w
+	if s.next = w.sessions; s.next != nil {
+		s.next.prev = s
+	}
+	w.sessions = s
+	w.count++
+	return s
+}
+
+// free takes an ended session off the books.
+func (w *worker) free(s *session) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		w.sessions = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	w.count--
+	l, fe := s.listener, s.fe
+	deferred := s.deferred
+	*s = session{gen: s.gen + 1, state: stateClosed}
+	if !deferred && len(w.spare) < spareSessions {
+		w.spare = append(w.spare, s)
+	}
+	w.e.dismiss(l, fe)
+}
+
+// listen begins to accept on l.
+func (w *worker) listen(l *listener) {
+	a := &acceptor{w: w, l: l}
+	w.acceptors[l] = a
+	a.register()
+}
+
+// unlisten ends accepting on l.
+func (w *worker) unlisten(l *listener) {
+	if a := w.acceptors[l]; a != nil {
+		a.stop()
+		delete(w.acceptors, l)
+	}
+}
+
+// resume ends pauses after a place became free.
+func (w *worker) resume() {
+	for l, a := range w.acceptors {
+		if a.paused && w.e.hasRoom(l) {
+			a.resume()
+		}
+	}
+}
+
+// kill ends all sessions.
+func (w *worker) kill() {
+	for w.sessions != nil {
+		s := w.sessions
+		when := byte(whileData)
+		if s.state != stateRelay {
+			when = whileConnecting
+		}
+		s.finish(byKill, when)
+	}
+}
