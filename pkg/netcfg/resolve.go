@@ -11,7 +11,9 @@ import (
 // Desired is what the links at hand should look like.
 type Desired struct {
 	Links []DesiredLink
-	// Problems are parts of the configuration that cannot be put in place.
+	// Missing names required links that are not there (yet); Problems are parts of
+	// the configuration that cannot be put in place as things are.
+	Missing  []string
 	Problems []string
 	DNS      []netip.Addr
 	Domains  []string
@@ -63,7 +65,7 @@ func Resolve(cfg *Config, links []Link) *Desired {
 	for _, n := range cfg.Networks {
 		if len(r.byFile[n.File]) == 0 {
 			if n.Required {
-				r.problem("no link matches %s", n.File)
+				r.out.Missing = append(r.out.Missing, "no link matches "+n.File)
 			}
 			continue
 		}
@@ -128,7 +130,7 @@ func (r *resolver) vip(v *VIP) {
 	i := r.place(v)
 	if i < 0 {
 		if v.Required {
-			r.problem("no link for VIP %s of %s", v.Address, v.File)
+			r.out.Missing = append(r.out.Missing, fmt.Sprintf("no link for VIP %s of %s", v.Address, v.File))
 		}
 		return
 	}
