@@ -41,6 +41,7 @@ type bindLine struct {
 
 func parseBind(p *parser, st *statement) {
 	line := bindLine{}
+	p.px.sawBind = true
 	ok := true
 	for _, w := range splitCommas(st.args[0]) {
 		more, good := p.bindAddress(w)

@@ -15,7 +15,7 @@ func (p *parser) check() {
 	for _, s := range p.sections {
 		numberParts(s)
 		p.cfg.Proxies = append(p.cfg.Proxies, s.px)
-		if !s.px.Disabled {
+		if !s.px.Disabled && !s.faulty {
 			p.checkDefaultBackend(s)
 			p.checkBinds(s, bound)
 			p.checkTimeouts(s)
@@ -101,7 +101,7 @@ func (p *parser) checkBinds(s *section, bound map[netip.AddrPort]Pos) {
 	if !s.px.Kind.HasFrontend() {
 		return
 	}
-	if len(s.px.Binds) == 0 {
+	if !s.sawBind {
 		p.report(Warning, s.name, "%s '%s' has no 'bind' directive. Please declare it as a backend if this was intended", s.px.Kind, s.px.Name)
 	}
 	for i := range s.px.Binds {

@@ -80,6 +80,7 @@ func (p *parser) continueIf(name Word, args []Word) {
 	}
 	if name.Text != ".elif" && len(args) > 0 {
 		p.alert(args[0], "unexpected argument '%s' for '%s'", args[0].Text, name.Text).Accepted = name.Text
+		return
 	}
 	c := &p.ifs[len(p.ifs)-1]
 	if name.Text == ".endif" {
@@ -102,7 +103,7 @@ func (p *parser) continueIf(name Word, args []Word) {
 // closeConditionals reports the blocks that a file leaves open.
 func (p *parser) closeConditionals() {
 	for _, c := range p.ifs {
-		p.report(Alert, c.at, "non-terminated '.if' block").Accepted = ".endif"
+		p.alert(Word{Col: 1}, "non-terminated '.if' block, opened at %s", c.at).Accepted = ".endif"
 	}
 	p.ifs = p.ifs[:0]
 }

@@ -15,6 +15,9 @@ func knownKeywords() []Keyword {
 	rows = appendKnown(rows, debugGlobal, Keyword{Where: InGlobal, State: NoEffect, Why: "it concerns HAProxy's internals"})
 	rows = appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "this is a TCP proxy without scripts and sub-processes"})
 	rows = appendKnown(rows, pendingFront, Keyword{Where: inFront, State: Pending})
+	rows = appendKnown(rows, ownFront, Keyword{Where: inFront &^ InDefaults, State: Pending})
+	rows = appendKnown(rows, ownBack, Keyword{Where: inBack &^ InDefaults, State: Pending})
+	rows = appendKnown(rows, ownBoth, Keyword{Where: inProxy &^ InDefaults, State: Pending})
 	rows = appendKnown(rows, pendingBack, Keyword{Where: inBack, State: Pending})
 	rows = appendKnown(rows, pendingBoth, Keyword{Where: inProxy, State: Pending})
 	rows = appendKnown(rows, httpProxy, Keyword{Where: inProxy, State: NoEffect, Why: "it is for HTTP"})
@@ -77,23 +80,31 @@ set-dumpable; stress-level; warn-blocked-traffic-after; tune.lua.bool-sample-con
 
 const refusedGlobal = `lua-load; lua-load-per-thread; lua-prepend-path; wurfl-data-file; deviceatlas-json-file; 51degrees-data-file; acme.scheduler`
 
-const pendingFront = `error-log-format; log-format; log-format-sd; log-steps; max-session-srv-conns; monitor-net; use_backend; force-be-switch;
-tcp-request connection; tcp-request session; clitcpka-cnt; clitcpka-idle; clitcpka-intvl; crt; declare capture; timeout client-hs; option contstats;
+const pendingFront = `error-log-format; log-format; log-format-sd; log-steps; max-session-srv-conns; monitor-net;
+tcp-request connection; tcp-request session; clitcpka-cnt; clitcpka-idle; clitcpka-intvl; timeout client-hs; option contstats;
 option dontlog-normal; option log-separate-errors; option socket-stats; option tcp-smart-accept; grace`
 
 const pendingBack = `external-check command; external-check path; hash-balance-factor; hash-type; load-server-state-from-file;
 option external-check; option ldap-check; option log-health-checks; option mysql-check; option persist; option pgsql-check; option redis-check;
 option smtpchk; option ssl-hello-chk; option tcp-check; option prefer-last-server; option spop-check; option tcp-smart-connect;
-option use-small-buffers; option httpchk; option transparent; persist rdp-cookie; retry-on; server-state-file-name; server-template; source; dispatch; transparent;
-srvtcpka-cnt; srvtcpka-idle; srvtcpka-intvl; stick on; stick match; stick store-request; stick store-response; be-unpublished; force-persist; ignore-persist;
+option use-small-buffers; option httpchk; option transparent; persist rdp-cookie; retry-on; server-state-file-name; source; transparent;
+srvtcpka-cnt; srvtcpka-idle; srvtcpka-intvl;
 tcp-check connect; tcp-check expect; tcp-check send; tcp-check send-binary; tcp-check send-binary-lf; tcp-check send-lf; tcp-check comment;
-tcp-check set-var; tcp-check set-var-fmt; tcp-check unset-var; tcp-response content; tcp-response inspect-delay; use-server;
+tcp-check set-var; tcp-check set-var-fmt; tcp-check unset-var; tcp-response content; tcp-response inspect-delay;
 http-check comment; http-check connect; http-check disable-on-404; http-check expect; http-check send; http-check send-state;
 http-check set-var; http-check set-var-fmt; http-check unset-var`
 
-const pendingBoth = `acl; filter; filter-sequence; guid; log-tag; unique-id-format; stick-table; option abortonclose; option nolinger; option splice-auto;
+const pendingBoth = `acl; log-tag; unique-id-format; option abortonclose; option nolinger; option splice-auto;
 option splice-request; option splice-response; option independent-streams; tcp-request content; tcp-request inspect-delay;
 email-alert from; email-alert level; email-alert mailers; email-alert myhostname; email-alert to`
+
+// These are not for defaults sections.
+const (
+	ownFront = `use_backend; force-be-switch; crt; declare capture`
+	ownBack  = `server-template; dispatch; stick on; stick match; stick store-request; stick store-response; be-unpublished;
+force-persist; ignore-persist; use-server`
+	ownBoth = `filter; filter-sequence; guid; stick-table`
+)
 
 const httpProxy = `capture cookie; capture request; capture response; compression; cookie; dynamic-cookie-key; errorfile; errorfiles; errorloc; errorloc302;
 errorloc303; hash-preserve-affinity; http-after-response; http-error; http-request; http-response; http-reuse; http-send-name-header;

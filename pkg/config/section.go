@@ -8,12 +8,14 @@ type section struct {
 	template Server // what "default-server" lines have set so far
 	name     Pos    // the word after the section keyword
 	rival    *Pos   // another defaults section of the same name
+	faulty   bool   // the header is wrong: nothing is said about what is missing
 
 	serverLines    map[string]int
 	serverIDs      map[int]Pos
 	bindIDs        map[int]Pos
 	defaultBackend Pos // the "default_backend" line
 	tcplog         Pos // the "option tcplog" line
+	sawBind        bool
 }
 
 // sectionRow is one keyword that starts a section.
@@ -172,7 +174,7 @@ func (p *parser) openProxy(row *sectionRow, words []Word) {
 		}
 	}
 	s := newSection(base, kind)
-	s.px.Name, s.px.Pos, s.name = name.Text, p.pos(name), p.pos(name)
+	s.px.Name, s.px.Pos, s.name, s.faulty = name.Text, p.pos(name), p.pos(name), p.broken
 	p.px = s
 	p.addProxy(s)
 }

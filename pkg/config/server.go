@@ -145,10 +145,9 @@ func (p *parser) serverPort(line *serverLine, ep endpoint, w Word) bool {
 		line.PortRelative = true
 		return true
 	case text[0] == '+' || text[0] == '-':
-		line.PortRelative, line.Port = true, atol(text)
-		if n, err := strconv.Atoi(text); err != nil || n < -math.MaxUint16 || n > math.MaxUint16 {
-			p.alert(w, "invalid port offset '%s' in '%s'", text, w.Text).Accepted = "-65535 to +65535"
-			return false
+		line.PortRelative, line.Port = true, atol(text)%(math.MaxUint16+1)
+		if n, err := strconv.Atoi(text); err != nil || n != line.Port {
+			p.warn(w, "'%s' is not a valid port offset, %d is used", text, line.Port).Accepted = "-65535 to +65535"
 		}
 		return true
 	case strings.Contains(text, "-"):
