@@ -115,6 +115,11 @@ func (l *Lab) plug(ns *Netns, addrs []netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("find %s of %s: %w", hostLink, ns.Name, err)
 	}
+	// Docker switches IPv6 off in the namespaces of containers without a network.
+	sysctl := "/proc/sys/net/ipv6/conf/" + hostLink + "/disable_ipv6"
+	if err := ns.Do(func() error { return os.WriteFile(sysctl, []byte("0"), 0) }); err != nil {
+		return fmt.Errorf("switch IPv6 on for %s: %w", ns.Name, err)
+	}
 	for _, prefix := range addrs {
 		ipnet := &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
 		// No duplicate address detection: an IPv6 address is usable at once.

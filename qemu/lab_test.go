@@ -113,7 +113,7 @@ func TestMariaDBInContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := lab.StartMariaDB(ctx, engine, "s1", netip.MustParsePrefix("198.18.0.11/24"))
+	server, err := lab.StartMariaDB(ctx, engine, "s1", netip.MustParsePrefix("198.18.0.11/24"), netip.MustParsePrefix("fd00:198:18::11/64"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,9 @@ func TestMariaDBInContainer(t *testing.T) {
 	got, err := whoAmI()
 	if diff := cmp.Diff(row{"s1", 11}, got); err != nil || diff != "" {
 		t.Fatalf("server is (-want +got), %v:\n%s", err, diff)
+	}
+	if err := Greeting(ctx, client.DialContext, "[fd00:198:18::11]:3306"); err != nil {
+		t.Errorf("over IPv6: %v", err)
 	}
 	out, err := client.CombinedOutput(ctx, "mysql", "-h", "198.18.0.11", "-u", MariaDBUser, "-p"+MariaDBPassword, "-N", "-e", "SELECT @@hostname")
 	if err != nil || string(out) != "s1\n" {

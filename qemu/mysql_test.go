@@ -16,6 +16,7 @@ func mysqlConnector(t *testing.T, host *Netns, addr string) driver.Connector {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd = MariaDBUser, MariaDBPassword
 	cfg.Net, cfg.Addr = "tcp", addr
+	cfg.DBName = "mysql" // the engine of seq_1_to_N needs a database, no matter which
 	cfg.Timeout = 30 * time.Second
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return host.DialContext(ctx, network, addr)

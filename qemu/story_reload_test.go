@@ -73,12 +73,16 @@ func awaitAnswers(ctx context.Context, t *testing.T, workers []*worker, n int64)
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for _, w := range workers {
-		for goal := w.answers.Load() + n; w.answers.Load() < goal && !w.ended.Load(); {
+	goals := make([]int64, len(workers))
+	for i, w := range workers {
+		goals[i] = w.answers.Load() + n
+	}
+	for i, w := range workers {
+		for w.answers.Load() < goals[i] && !w.ended.Load() {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
-				t.Fatalf("a connection to %s has had %d answers, want %d", w.server, w.answers.Load(), goal)
+				t.Fatalf("a connection to %s has had %d answers, want %d", w.server, w.answers.Load(), goals[i])
 			}
 		}
 	}
