@@ -149,10 +149,13 @@ func (p *parser) claimBindID(line *bindLine) {
 // optionParser walks the options behind the fixed part of a line.
 type optionParser struct {
 	what  string
+	name  string // what the line is about; may be empty
 	rows  map[string]*Keyword
 	words []Word
 	apply func(kw *Keyword, w Word)
 }
+
+func (op *optionParser) label() string { return strings.TrimSpace(op.what + " " + op.name) }
 
 // parseOptions reports whether all options were understood. It stops at the
 // first unknown word, since what follows may be its arguments.
@@ -162,13 +165,13 @@ func (p *parser) parseOptions(op optionParser) bool {
 		w := op.words[i]
 		kw := op.rows[optionName(w.Text)]
 		if kw == nil {
-			d := p.alert(w, "'%s': unknown keyword '%s'", op.what, w.Text)
+			d := p.alert(w, "'%s': unknown keyword '%s'", op.label(), w.Text)
 			d.Suggest = nearest(w.Text, keys(op.rows))
 			d.Accepted = strings.Join(doneKeys(op.rows), ", ")
 			return false
 		}
 		if i++; i+kw.Min > len(op.words) {
-			p.alert(Word{Col: w.Col + len(w.Text)}, "'%s': '%s' expects an argument", op.what, w.Text).Accepted = kw.synopsis()
+			p.alert(Word{Col: w.Col + len(w.Text)}, "'%s': '%s' expects an argument", op.label(), w.Text).Accepted = kw.synopsis()
 			return false
 		}
 		arg := Word{Col: w.Col}
@@ -178,11 +181,11 @@ func (p *parser) parseOptions(op optionParser) bool {
 		i += kw.Min
 		switch kw.State {
 		case Pending:
-			p.unsupported(w, "'%s': '%s' is not supported by this version yet", op.what, w.Text)
+			p.unsupported(w, "'%s': '%s' is not supported by this version yet", op.label(), w.Text)
 		case Refused:
-			p.unsupported(w, "'%s': '%s' is not supported: %s", op.what, w.Text, kw.Why)
+			p.unsupported(w, "'%s': '%s' is not supported: %s", op.label(), w.Text, kw.Why)
 		case NoEffect:
-			p.warn(w, "'%s': '%s' has no effect: %s", op.what, w.Text, kw.Why)
+			p.warn(w, "'%s': '%s' has no effect: %s", op.label(), w.Text, kw.Why)
 		default:
 			op.apply(kw, arg)
 		}

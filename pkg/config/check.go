@@ -11,6 +11,7 @@ import (
 // Config. Disabled proxies are numbered but not judged, as in HAProxy.
 func (p *parser) check() {
 	p.numberProxies()
+	p.checkDefaultsUse()
 	bound := map[netip.AddrPort]Pos{}
 	for _, s := range p.sections {
 		numberParts(s)
@@ -22,6 +23,20 @@ func (p *parser) check() {
 			p.checkLogs(s)
 		}
 		s.px.keepRoles()
+		if s.px.Kind.HasBackend() && s.px.Balance.Algorithm == "" {
+			s.px.Balance.Algorithm = "roundrobin"
+		}
+	}
+}
+
+// checkDefaultsUse warns of a defaults section that some proxies name and others
+// merely come after.
+func (p *parser) checkDefaultsUse() {
+	for _, s := range p.sections {
+		if base := s.base; base != nil && !s.explicit && base.explicit {
+			p.report(Warning, s.name, "defaults section '%s' (declared at %s) is explicitly referenced by another proxy and implicitly used here",
+				base.px.Name, base.name).Accepted = "'from " + base.px.Name + "', or a last defaults section for implicit use"
+		}
 	}
 }
 

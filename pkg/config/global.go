@@ -102,13 +102,12 @@ func parseNode(p *parser, st *statement) {
 	p.cfg.Global.Node = w.Text
 }
 
-// SystemHostname stands in Global.LogSendHost for the host name of the system.
-const SystemHostname = "."
-
 func parseLogSendHostname(p *parser, st *statement) {
-	p.cfg.Global.LogSendHost = SystemHostname
+	p.cfg.Global.LogSendHost = p.host
 	if st.arg(0).Text != "" {
 		p.cfg.Global.LogSendHost = st.arg(0).Text
+	} else if p.host == "" {
+		p.warn(st.name[0], "'log-send-hostname' has no effect: the name of this host is not known").Accepted = "log-send-hostname <name>"
 	}
 	p.extra(st, 1)
 }

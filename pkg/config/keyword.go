@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Where tells in which places a keyword is valid.
@@ -114,6 +115,9 @@ type index struct {
 }
 
 const sectionKeyword = InGlobal | inProxy
+
+// sharedIndex builds the index once; nothing changes it afterwards.
+var sharedIndex = sync.OnceValue(newIndex)
 
 func newIndex() *index {
 	x := &index{

@@ -31,7 +31,7 @@ type Global struct {
 	HardStopAfter time.Duration // longest soft stop; 0: unlimited
 	Logs          []LogTarget
 	LogTag        string // syslog tag; "": the program name
-	LogSendHost   string // host name put into syslog headers; "": none, SystemHostname: the system's
+	LogSendHost   string // host name put into syslog headers; "": none
 	Sockets       []StatsSocket
 	StatsTimeout  time.Duration // idle limit of a stats socket; 0: 10 s
 	Pidfile       string

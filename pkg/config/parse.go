@@ -13,6 +13,8 @@ import (
 type Options struct {
 	// Getenv resolves environment variables, as os.LookupEnv does; nil: none is set.
 	Getenv func(name string) (string, bool)
+	// Hostname stands in for a "log-send-hostname" line without a name; "": unknown.
+	Hostname string
 }
 
 // Parse reads sources in order as one configuration. It goes through to the end
@@ -51,6 +53,7 @@ type parser struct {
 	index      *index
 	env        *environ
 	order      map[string]int // file -> place among the sources
+	host       string         // Options.Hostname
 	cfg        *Config
 	diags      []*Diagnostic
 	alertCount int
@@ -78,8 +81,9 @@ type parser struct {
 
 func newParser(sources []Source, opt Options) *parser {
 	return &parser{
-		index:    newIndex(),
+		index:    sharedIndex(),
 		env:      newEnviron(opt.Getenv),
+		host:     opt.Hostname,
 		order:    make(map[string]int, len(sources)),
 		cfg:      &Config{},
 		defaults: map[string]*section{},

@@ -5,10 +5,12 @@ import "fmt"
 // section is a proxy or defaults section under construction.
 type section struct {
 	px       *Proxy
-	template Server // what "default-server" lines have set so far
-	name     Pos    // the word after the section keyword
-	rival    *Pos   // another defaults section of the same name
-	faulty   bool   // the header is wrong: nothing is said about what is missing
+	template Server   // what "default-server" lines have set so far
+	name     Pos      // the word after the section keyword
+	rival    *Pos     // another defaults section of the same name
+	base     *section // the defaults section that it starts from
+	explicit bool     // a proxy: it names its base; a defaults section: a proxy names it
+	faulty   bool     // the header is wrong: nothing is said about what is missing
 
 	serverLines    map[string]int
 	serverIDs      map[int]Pos
@@ -142,6 +144,9 @@ func (p *parser) namedDefaults(rest []Word, kind, name string) *section {
 		d.Suggest = nearest(rest[1].Text, names)
 		return nil
 	}
+	if !p.checkName(rest[1], "defaults section") {
+		return nil
+	}
 	if base.rival != nil {
 		p.alert(rest[1], "ambiguous defaults section name '%s' referenced by %s '%s' exists at least at %s and %s",
 			rest[1].Text, kind, name, base.rival, base.name).Accepted = "a name that only one section has"
@@ -174,6 +179,10 @@ func (p *parser) openProxy(row *sectionRow, words []Word) {
 		}
 	}
 	s := newSection(base, kind)
+	s.base, s.explicit = base, base != nil && len(words) > 2 && words[2].Text == "from"
+	if s.explicit {
+		base.explicit = true
+	}
 	s.px.Name, s.px.Pos, s.name, s.faulty = name.Text, p.pos(name), p.pos(name), p.broken
 	p.px = s
 	p.addProxy(s)

@@ -51,7 +51,7 @@ func parseServer(p *parser, st *statement) {
 	line := serverLine{Server: p.px.template}
 	line.Pos, line.Name = p.pos(name), name.Text
 	rest, ok := p.serverAddress(&line, st)
-	ok = p.parseServerOptions(&line, "server "+name.Text, rest) && ok
+	ok = p.parseServerOptions(&line, name.Text, rest) && ok
 	p.claimServer(&line, name)
 	if ok {
 		p.px.px.Servers = append(p.px.px.Servers, line.Server)
@@ -60,17 +60,21 @@ func parseServer(p *parser, st *statement) {
 
 func parseDefaultServer(p *parser, st *statement) {
 	line := serverLine{Server: p.px.template, template: true}
-	if p.parseServerOptions(&line, "default-server", st.args) {
+	if p.parseServerOptions(&line, "", st.args) {
 		p.px.template = line.Server
 	}
 }
 
-func (p *parser) parseServerOptions(line *serverLine, what string, words []Word) bool {
+func (p *parser) parseServerOptions(line *serverLine, name string, words []Word) bool {
 	if len(words) == 0 {
 		return true
 	}
+	what := "server"
+	if line.template {
+		what = "default-server"
+	}
 	return p.parseOptions(optionParser{
-		what: what, rows: p.index.server, words: words,
+		what: what, name: name, rows: p.index.server, words: words,
 		apply: func(kw *Keyword, w Word) { kw.server(p, line, w) },
 	})
 }
@@ -127,6 +131,9 @@ func (p *parser) serverHost(line *serverLine, ep endpoint, w Word) bool {
 	case ok && addr.IsUnspecified():
 		p.unsupported(w, "the client's destination as server address ('%s') is not supported by this version yet", w.Text)
 		return false
+	case ok && addr.Is4():
+		line.Host = ep.host // has only one spelling
+		return true
 	case ok:
 		line.Host = addr.String()
 		return true
