@@ -168,7 +168,7 @@ func mirrorOfList(text string) string {
 			continue
 		}
 		words = words[1:]
-		if strings.HasPrefix(words[0], "[") {
+		if len(words) > 0 && strings.HasPrefix(words[0], "[") {
 			end := slices.IndexFunc(words, func(w string) bool { return strings.HasSuffix(w, "]") })
 			words = words[end+1:]
 		}
