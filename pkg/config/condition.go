@@ -84,6 +84,16 @@ func (e *expr) take(token string) bool {
 	return true
 }
 
+// result evaluates the whole text.
+func (e *expr) result() bool {
+	result := e.or()
+	e.space()
+	if e.fault == "" && e.at < len(e.text) {
+		e.fail("unexpected text '" + e.text[e.at:] + "' at the end of the conditional expression")
+	}
+	return result && e.fault == ""
+}
+
 func (e *expr) or() bool {
 	result := e.and()
 	for e.fault == "" && e.take("||") {

@@ -134,11 +134,7 @@ func (p *parser) condition(name Word, args []Word) bool {
 		return false
 	}
 	e := expr{text: joinWords(args), env: p.lookup}
-	result := e.or()
-	e.space()
-	if e.fault == "" && e.at < len(e.text) {
-		e.fail("unexpected text '" + e.text[e.at:] + "' at the end of the conditional expression")
-	}
+	result := e.result()
 	if e.fault != "" {
 		d := p.alert(args[0], "%s in '%s'", e.fault, name.Text)
 		d.Accepted, d.Suggest = conditionForm, e.suggest

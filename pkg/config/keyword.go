@@ -21,7 +21,8 @@ const (
 	ServerOption
 	SocketOption // of "stats socket"
 	LogOption
-	Directive // ".if" and its relatives: valid everywhere
+	Directive     // ".if" and its relatives: valid everywhere
+	SectionHeader // starts a section
 
 	inFront = InDefaults | InFrontend | InListen
 	inBack  = InDefaults | InListen | InBackend
@@ -30,7 +31,7 @@ const (
 
 var whereNames = []string{
 	"global", "defaults", "frontend", "listen", "backend",
-	"bind", "server", "stats socket", "log", "anywhere",
+	"bind", "server", "stats socket", "log", "anywhere", "between sections",
 }
 
 // String lists the places, parted by ", ".
@@ -84,7 +85,7 @@ type Keyword struct {
 
 // Keywords returns the rows of all tables, sorted by name, then by place.
 func Keywords() []Keyword {
-	var all []Keyword
+	all := sectionKeywords()
 	for _, table := range tables() {
 		all = append(all, table...)
 	}

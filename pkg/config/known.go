@@ -112,7 +112,7 @@ max-keep-alive-queue; monitor; monitor-uri; option checkcache; option disable-h2
 option forwarded; option h1-case-adjust-bogus-client; option h1-case-adjust-bogus-server; option http-buffer-request;
 option http-drop-request-trailers; option http-drop-response-trailers; option http-ignore-probes; option http-keep-alive;
 option http-no-delay; option http-pretend-keepalive; option http-restrict-req-hdr-names; option http-server-close;
-option http-use-proxy-header; option httpclose; option httplog; option httpslog; option idle-close-on-response; option originalto;
+option http-use-proxy-header; option httpclose; option httpslog; option idle-close-on-response; option originalto;
 quic-initial; redirect; stats admin; stats auth; stats enable; stats hide-version; stats http-request; stats realm; stats refresh;
 stats scope; stats show-desc; stats show-legends; stats show-modules; stats show-node; stats show-version; stats uri; unique-id-header; use-fcgi-app;
 option http-use-htx; option accept-invalid-http-request; option accept-invalid-http-response; option http_proxy`

@@ -6,6 +6,8 @@ var optionKeywords = []Keyword{
 		Help: "let a retry go to another server: the last one, or every <interval>th", parse: parseRedispatch},
 	{Name: "option tcplog", Where: inFront | InBackend, Default: "off",
 		Help: "log sessions with all timers and counters", parse: parseTCPLog},
+	{Name: "option httplog", Where: inFront | InBackend, Args: "[clf]", Max: 1, Default: "off", State: NoEffect,
+		Why: "it is for HTTP, the format of 'option tcplog' is used", Help: "log HTTP requests", parse: parseTCPLog},
 	{Name: "option dontlognull", Where: inFront, Default: "off", No: true, Help: "do not log sessions without a byte",
 		parse: proxyFlag(func(px *Proxy) *bool { return &px.DontLogNull })},
 	{Name: "option logasap", Where: inFront, Default: "off", No: true, Help: "log when the server connection is established",
@@ -40,7 +42,7 @@ func parseRedispatch(p *parser, st *statement) {
 
 func parseTCPLog(p *parser, st *statement) {
 	if p.section == InBackend {
-		p.warn(st.name[0], "'option tcplog' directive is ignored in backends")
+		p.warn(st.name[0], "'%s' directive is ignored in backends", st.kw.Name)
 		return
 	}
 	p.px.px.TCPLog = true

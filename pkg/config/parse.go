@@ -75,8 +75,8 @@ type parser struct {
 	frontend map[string]*section
 	backend  map[string]*section
 
-	once       map[string]Pos // global keywords that count only once
-	globalLogs []LogTarget
+	once     map[string]Pos // global keywords that count only once
+	badModes map[Pos]bool   // "mode" lines that were refused already
 }
 
 func newParser(sources []Source, opt Options) *parser {
@@ -90,6 +90,7 @@ func newParser(sources []Source, opt Options) *parser {
 		frontend: map[string]*section{},
 		backend:  map[string]*section{},
 		once:     map[string]Pos{},
+		badModes: map[Pos]bool{},
 	}
 }
 

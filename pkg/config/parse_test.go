@@ -3,6 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,5 +66,98 @@ func TestParseExample(t *testing.T) {
 	servers := cfg.Proxy("mysql_servers", false, true).Servers
 	if len(servers) != 2 || servers[1].Host != "s2" || !servers[1].PortRelative || servers[1].Port != 0 {
 		t.Errorf("servers = %+v, want s1 and s2 at their names and the client's port", servers)
+	}
+}
+
+func TestParseSources(t *testing.T) {
+	sources := []Source{
+		{Name: "b.cfg", Text: []byte("defaults\n timeout client 1s\n bogus\n")},
+		{Name: "a.cfg", Text: []byte("maxconn 1\nfrontend f\n bind x\n")},
+	}
+	cfg, _, err := Parse(sources, Options{})
+	if cfg != nil {
+		t.Errorf("Parse = %v with an error, want nil", cfg)
+	}
+	want := "b.cfg:3:2: unknown keyword 'bogus' in 'defaults' section\n" +
+		"a.cfg:1:1: unknown keyword 'maxconn' out of section; accepted: global, defaults, frontend, backend, listen\n" +
+		"a.cfg:3:7: missing port specification in 'x'; accepted: " + bindForm
+	if err == nil || err.Error() != want {
+		t.Errorf("Parse = %v, want %s", err, want)
+	}
+	var d *Diagnostic
+	if !errors.As(err, &d) || d.Pos.File != "b.cfg" {
+		t.Errorf("errors.As(%v) = %v, want the first diagnostic", err, d)
+	}
+}
+
+func TestParseEnvironment(t *testing.T) {
+	text := `global
+ setenv PORT 81
+ presetenv PORT 82
+ presetenv OWN 83
+ unsetenv A
+defaults
+ timeout client 1s
+frontend f
+ bind ":${PORT}","[::1]:${OWN}"
+ description "${A-unset}/${LIST}/$.SECTION/$.LINE/$.FILE"
+global
+ resetenv OWN
+frontend g
+ bind ":${PORT-99}","[::1]:${OWN}"
+`
+	cfg, _, err := Parse([]Source{{Name: "t.cfg", Text: []byte(text)}}, Options{Getenv: testEnv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, g := cfg.Proxies[0], cfg.Proxies[1]
+	if got := fmt.Sprint(f.Binds[0].Addr, f.Binds[1].Addr, g.Binds[0].Addr, g.Binds[1].Addr); got != "0.0.0.0:81 [::1]:83 0.0.0.0:99 [::1]:83" {
+		t.Errorf("addresses = %s", got)
+	}
+	if want := "unset/ x  y z/f/10/t.cfg"; f.Description != want {
+		t.Errorf("description = %q, want %q", f.Description, want)
+	}
+}
+
+func TestParseMode(t *testing.T) {
+	overridden := "defaults\n mode http\n option httplog\nfrontend f\n mode tcp\n bind :1\n log stdout local0\n timeout client 1s\n"
+	cfg, _, alerts := parseText(overridden)
+	if alerts != nil || !cfg.Proxies[0].TCPLog {
+		t.Errorf("Parse(%q) = %s, want no alert and the TCP log format", overridden, format(alerts))
+	}
+	used := "defaults\n mode http\n timeout client 1s\nfrontend f\n bind :1\nfrontend g\n bind :2\n"
+	_, _, alerts = parseText(used)
+	if len(alerts) != 1 || alerts[0].Pos.Line != 2 || !alerts[0].Unsupported {
+		t.Errorf("Parse(%q) = %s, want one alert at line 2 marked as unsupported", used, format(alerts))
+	}
+}
+
+func TestDefaultsUsedBothWays(t *testing.T) {
+	_, warnings, alerts := parseText("defaults d\n timeout client 1s\nbackend b from d\nfrontend f\n bind :1\n")
+	if alerts != nil || len(warnings) != 1 || warnings[0].Pos.Line != 4 {
+		t.Errorf("warnings = %s, alerts = %s, want one warning at line 4", format(warnings), format(alerts))
+	}
+}
+
+func TestReadFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.cfg", "a.cfg", "c.txt", ".d.cfg"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sources, err := ReadFiles([]string{filepath.Join(dir, "c.txt"), dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range sources {
+		got = append(got, filepath.Base(s.Name)+"="+string(s.Text))
+	}
+	if want := []string{"c.txt=c.txt", "a.cfg=a.cfg", "b.cfg=b.cfg"}; !slices.Equal(got, want) {
+		t.Errorf("ReadFiles = %v, want %v", got, want)
+	}
+	if _, err := ReadFiles([]string{filepath.Join(dir, "none")}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("ReadFiles(none) = %v, want os.ErrNotExist", err)
 	}
 }

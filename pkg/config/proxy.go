@@ -39,11 +39,8 @@ func proxyInt(field func(*Proxy) *int) func(*parser, *statement) {
 
 func parseMode(p *parser, st *statement) {
 	switch w := st.arg(0); w.Text {
-	case "tcp":
-	case "http":
-		p.unsupported(w, "'mode http' is not supported by this version: only TCP is relayed")
-	case "log", "spop", "haterm":
-		p.unsupported(w, "'mode %s' is not supported: this is a TCP proxy", w.Text)
+	case "tcp", "http", "log", "spop", "haterm":
+		p.px.mode, p.px.modeAt = w.Text, p.pos(w)
 	case "health":
 		p.alert(w, "'mode health' doesn't exist anymore").Accepted = "mode tcp"
 	default:

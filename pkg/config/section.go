@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // section is a proxy or defaults section under construction.
 type section struct {
@@ -18,6 +21,8 @@ type section struct {
 	defaultBackend Pos // the "default_backend" line
 	tcplog         Pos // the "option tcplog" line
 	sawBind        bool
+	mode           string // of a "mode" line; "": none, which is tcp
+	modeAt         Pos
 }
 
 // sectionRow is one keyword that starts a section.
@@ -50,6 +55,18 @@ var sectionRows = []sectionRow{
 	{"http-errors", "<name>", 0, Refused, "HTTP error pages; this is a TCP proxy"},
 	{"fcgi-app", "<name>", 0, Refused, "a FastCGI application; this is a TCP proxy"},
 	{"acme", "<name>", 0, Refused, "certificate requests over HTTP"},
+}
+
+// sectionKeywords presents the sections as keyword rows.
+func sectionKeywords() []Keyword {
+	rows := make([]Keyword, len(sectionRows))
+	for i, row := range sectionRows {
+		rows[i] = Keyword{Name: row.name, Where: SectionHeader, Args: row.args, Max: -1, State: row.state, Help: row.help}
+		if row.state == Refused {
+			rows[i].Help, rows[i].Why, _ = strings.Cut(row.help, "; ")
+		}
+	}
+	return rows
 }
 
 // sectionNames lists the sections that this version handles.
@@ -121,6 +138,7 @@ func (p *parser) openDefaults(words []Word) {
 		*s.px = inherit(base, Listen)
 		s.px.Pos, s.px.Name, s.template = pos, name, base.template
 		s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
+		s.mode, s.modeAt = base.mode, base.modeAt
 	}
 	if old := p.defaults[name]; name != "" && old != nil {
 		s.rival = &old.name
@@ -194,6 +212,7 @@ func newSection(base *section, kind Kind) *section {
 	if base != nil {
 		*s.px = inherit(base, kind)
 		s.template = base.template
+		s.mode, s.modeAt = base.mode, base.modeAt
 		if kind.HasFrontend() {
 			s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
 		}
