@@ -94,8 +94,9 @@ func (k *Kernel) inside(f func() error) error {
 	return ferr
 }
 
-// Observe reads links, addresses, the main routing table and the given ones.
-func (k *Kernel) Observe(tables []int) (*State, error) {
+// Observe reads links, addresses and the routes of all tables but the kernel's
+// local one.
+func (k *Kernel) Observe() (*State, error) {
 	s := &State{}
 	links, err := retryDump(k.handle.LinkList)
 	if err != nil {
@@ -114,17 +115,16 @@ func (k *Kernel) Observe(tables []int) (*State, error) {
 			a.Label = ""
 		}
 	}
-	for _, table := range appendNew([]int{unix.RT_TABLE_MAIN}, tables) {
-		routes, err := retryDump(func() ([]netlink.Route, error) {
-			return k.handle.RouteListFiltered(unix.AF_UNSPEC, &netlink.Route{Table: table}, netlink.RT_FILTER_TABLE)
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list routes of table %d: %w", table, err)
-		}
-		for _, r := range routes {
-			if got, ok := routeFrom(&r); ok {
-				s.Routes = append(s.Routes, got)
-			}
+	all := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	routes, err := retryDump(func() ([]netlink.Route, error) {
+		return k.handle.RouteListFiltered(unix.AF_UNSPEC, all, netlink.RT_FILTER_TABLE)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	for _, r := range routes {
+		if got, ok := routeFrom(&r); ok {
+			s.Routes = append(s.Routes, got)
 		}
 	}
 	return s, nil
@@ -240,16 +240,17 @@ func routeTo(index int, r Route) *netlink.Route {
 	return out
 }
 
-// routeFrom returns false for routes that no file could describe: over several
-// links, or of another type than unicast.
+// routeFrom returns false for routes that no file could describe: of the local
+// table, over several links, or of another type than unicast.
 func routeFrom(r *netlink.Route) (LinkRoute, bool) {
-	if r.Dst == nil || len(r.MultiPath) > 0 || r.Type != unix.RTN_UNICAST {
+	if r.Dst == nil || len(r.MultiPath) > 0 || r.Table == unix.RT_TABLE_LOCAL || r.Type != unix.RTN_UNICAST {
 		return LinkRoute{}, false
 	}
 	out := LinkRoute{Index: r.LinkIndex, Protocol: int(r.Protocol), Route: Route{Dst: prefixOf(r.Dst), Metric: r.Priority,
 		Table: r.Table, MTU: r.MTU, Scope: scopes[r.Scope], OnLink: r.Flags&unix.RTNH_F_ONLINK != 0}}
-	out.Gateway, _ = netip.AddrFromSlice(r.Gw)
-	out.Source, _ = netip.AddrFromSlice(r.Src)
+	gw, _ := netip.AddrFromSlice(r.Gw)
+	src, _ := netip.AddrFromSlice(r.Src)
+	out.Gateway, out.Source = gw.Unmap(), src.Unmap()
 	return out, true
 }
 
@@ -260,5 +261,5 @@ func ipNet(p netip.Prefix) *net.IPNet {
 func prefixOf(n *net.IPNet) netip.Prefix {
 	a, _ := netip.AddrFromSlice(n.IP)
 	bits, _ := n.Mask.Size()
-	return netip.PrefixFrom(a, bits)
+	return netip.PrefixFrom(a.Unmap(), bits) // the netlink package gives the default route 16 bytes
 }

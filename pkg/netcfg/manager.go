@@ -26,14 +26,14 @@ type Options struct {
 // Time limits of the loop.
 const (
 	settle    = 5 * time.Millisecond // events within this are handled at once
-	maxSettle = 10 * time.Second     // when the same change does not stay
+	maxSettle = 10 * time.Second     // when changes do not stay: someone else undoes them
 	firstTry  = 250 * time.Millisecond
 	lastTry   = 30 * time.Second
 )
 
 // network is what a Manager needs of the kernel.
 type network interface {
-	Observe(tables []int) (*State, error)
+	Observe() (*State, error)
 	Sysctls(keys []string) (map[string]string, error)
 	Apply(Op) error
 	Announce(Link, netip.Addr) error
@@ -58,8 +58,7 @@ type Manager struct {
 
 	carrier    map[int]string // links with carrier to their hardware address
 	configured map[int]bool   // links that were configured once
-	lastOps    []Op
-	streak     int             // syncs in a row with the same operations
+	streak     int             // syncs in a row that had something to do
 	failed     map[string]bool // operations that failed in the last sync, with cause
 	tries      int             // syncs in a row with a failed operation
 	schedule   announcements
@@ -159,20 +158,7 @@ const (
 
 // observe looks at the kernel and works out what it should look like.
 func (m *Manager) observe(cfg *Config) (*Desired, *State, error) {
-	var tables []int
-	for _, n := range cfg.Networks {
-		for _, r := range n.Routes {
-			tables = appendNew(tables, []int{r.Table})
-		}
-	}
-	if m.cfg != cfg || m.desired != nil { // tables that lost their last route
-		for _, d := range m.desiredLinks() {
-			for _, r := range d.Routes {
-				tables = appendNew(tables, []int{r.Table})
-			}
-		}
-	}
-	state, err := m.net.Observe(tables)
+	state, err := m.net.Observe()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -185,13 +171,6 @@ func (m *Manager) observe(cfg *Config) (*Desired, *State, error) {
 	}
 	state.Sysctls, err = m.net.Sysctls(keys)
 	return desired, state, err
-}
-
-func (m *Manager) desiredLinks() []DesiredLink {
-	if m.desired == nil {
-		return nil
-	}
-	return m.desired.Links
 }
 
 // sync compares, changes the difference and schedules announcements.
@@ -224,13 +203,13 @@ func (m *Manager) sync(why reason, changes Changes) error {
 }
 
 func (m *Manager) apply(why reason, ops []Op) {
-	if len(ops) > 0 && slices.Equal(ops, m.lastOps) {
+	if len(ops) > 0 {
 		m.streak++
 	} else {
 		m.streak = 0
 	}
 	before := m.failed
-	m.lastOps, m.failed = ops, map[string]bool{}
+	m.failed = map[string]bool{}
 	for _, op := range ops {
 		err := m.net.Apply(op)
 		switch {

@@ -160,7 +160,7 @@ func (b *builder) section(table []key, sec section, seen map[string]entry) {
 	vipStart := len(b.addrAt)
 	b.vipAddrs, b.announce, b.linkAt = nil, true, place{}
 	before := 0
-	count := func(d *Diagnostic) { before++; b.reportTo(d) }
+	count := func(d *Diagnostic) { before++; b.report(d) }
 	for _, e := range sec.entries {
 		b.entry(table, sec.name, e, seen, count)
 	}
@@ -174,8 +174,6 @@ func (b *builder) section(table []key, sec section, seen map[string]entry) {
 		b.endVIP(at, b.addrAt[vipStart:], before > 0)
 	}
 }
-
-func (b *builder) reportTo(d *Diagnostic) { b.report(d) }
 
 func (b *builder) entry(table []key, sec string, e entry, seen map[string]entry, report func(*Diagnostic)) {
 	var names []string

@@ -137,7 +137,9 @@ func (p *planner) clash(index int, want Address) *LinkAddr {
 	if got == nil {
 		return nil
 	}
-	if got.Prefix != want.Prefix || got.Peer != want.Peer || want.Label != "" && got.Label != want.Label {
+	// A label that nobody asked for may stay on an address that is taken over.
+	relabel := got.Label != want.Label && (want.Label != "" || got.Protocol == Protocol)
+	if got.Prefix != want.Prefix || got.Peer != want.Peer || relabel {
 		return got
 	}
 	return nil

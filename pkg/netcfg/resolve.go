@@ -164,27 +164,19 @@ func (r *resolver) place(v *VIP) int {
 	return len(r.out.Links) - 1
 }
 
-// sysctls returns the settings that a link's addresses need: IPv6 on, and
-// secondary IPv4 addresses that outlive their primary.
+// sysctls returns the settings that a link's addresses need: IPv6 on, and IPv4
+// addresses that outlive the primary of their subnet, also while a reload
+// replaces one by another.
 func sysctls(d *DesiredLink, n *Network) []Sysctl {
 	var out []Sysctl
-	has6 := slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is6() })
 	if n != nil && n.AcceptRA != nil {
-		value := "0"
-		if *n.AcceptRA {
-			value = "1"
-		}
-		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/accept_ra", value})
+		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/accept_ra", word(*n.AcceptRA, "1", "0")})
 	}
-	if has6 {
+	if slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is6() }) {
 		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/disable_ipv6", "0"})
 	}
-	subnets := map[netip.Prefix]int{}
-	for _, a := range d.Addrs {
-		subnets[a.Prefix.Masked()]++
-		if a.Prefix.Addr().Is4() && subnets[a.Prefix.Masked()] == 2 {
-			return append(out, Sysctl{"net/ipv4/conf/" + d.Name + "/promote_secondaries", "1"})
-		}
+	if slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is4() && a.Prefix.Bits() < 32 }) {
+		out = append(out, Sysctl{"net/ipv4/conf/" + d.Name + "/promote_secondaries", "1"})
 	}
 	return out
 }

@@ -16,7 +16,7 @@ const Protocol = 83
 type State struct {
 	Links  []Link // by index
 	Addrs  []LinkAddr
-	Routes []LinkRoute // main table and the tables that were asked for
+	Routes []LinkRoute // unicast routes of all tables but local
 	// Sysctls holds the values of the keys that were asked for and exist.
 	Sysctls map[string]string
 }
