@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/ctl"
+	"github.com/sluice-lb/sluice/pkg/supervisor"
+)
+
+// Paths and names of the running system.
+const (
+	unitDir       = "/usr/lib/systemd/system"
+	defaultTarget = "multi-user.target"
+	runDir        = "/run/sluice"
+	controlSocket = "/run/sluice/init.sock"
+	ttyTemplate   = "console-getty@%s.service"
+)
+
+// settleLimit is how long the drivers that the VIP does not need wait for the
+// services.
+const settleLimit = 5 * time.Second
+
+// startSupervisor loads the units and starts the default target. What can be
+// started is, whatever is wrong with the rest.
+func (m *machine) startSupervisor(ctx context.Context) error {
+	var instances []string
+	for _, tty := range terminals("/sys/class/tty/console/active", "/dev") {
+		instances = append(instances, fmt.Sprintf(ttyTemplate, tty))
+	}
+	set, err := supervisor.Load(unitDir, instances...)
+	if set == nil {
+		// Without a unit directory there is nothing to run but a rescue by
+		// control socket.
+		set, _ = supervisor.NewSet(nil)
+	}
+	sup, newErr := supervisor.New(set, supervisor.Options{
+		RunDir: runDir, RuntimeRoot: "/run", DevLog: "/dev/log", CgroupMount: cgroupMount,
+		Env:     []string{"HOME=/root", "LANG=C.UTF-8"},
+		Sinks:   m.sinks(ctx),
+		OnEvent: m.event,
+	})
+	if newErr != nil {
+		return errors.Join(err, newErr)
+	}
+	m.sup = sup
+	guarded(func() {
+		if err := sup.Run(ctx); err != nil {
+			panic(err)
+		}
+	})
+	settled := make(chan struct{})
+	guarded(func() {
+		defer close(settled)
+		if err := sup.Start(ctx, defaultTarget); err != nil {
+			slog.Error("start services", "err", err)
+		}
+	})
+	guarded(func() {
+		select {
+		case <-settled:
+		case <-time.After(settleLimit):
+		}
+		m.runSteps(ctx, afterwards)
+	})
+	return errors.Join(err, m.serveControl(ctx), setPanic("/proc/sys/kernel"))
+}
+
+// sinks returns where log lines go besides the rings.
+func (m *machine) sinks(ctx context.Context) []func(supervisor.Line) {
+	var sinks []func(supervisor.Line)
+	if m.cmd.logConsole {
+		lines := make(chan supervisor.Line, 1024)
+		guarded(func() {
+			for l := range lines {
+				fmt.Fprintf(m.stderr, "%s: %s\n", l.Unit, l.Text)
+			}
+		})
+		sinks = append(sinks, func(l supervisor.Line) {
+			select {
+			case lines <- l:
+			default: // a slow console must not hold up a service
+			}
+		})
+	}
+	if m.cmd.syslog != "" {
+		host, _ := os.Hostname()
+		f := supervisor.NewForwarder(m.cmd.syslog, host)
+		guarded(func() { f.Run(ctx) })
+		sinks = append(sinks, f.Sink)
+	}
+	return sinks
+}
+
+// event puts the first time that each unit is up, and each failure, into the
+// boot report. It runs in the supervisor's loop.
+func (m *machine) event(e supervisor.Event) {
+	if e.Kind != supervisor.EventState {
+		return
+	}
+	st := e.Status
+	switch {
+	case st.State == supervisor.Active && st.Restarts == 0 && !m.marked(e.Unit):
+		m.mark(e.Unit, 0, nil)
+	case st.State == supervisor.Failed:
+		slog.Error("unit failed", "unit", e.Unit, "result", st.Result, "detail", st.Detail)
+	case st.State == supervisor.Restarting:
+		slog.Warn("unit restarts", "unit", e.Unit, "result", st.Result, "detail", st.Detail)
+	}
+}
+
+func (m *machine) marked(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.marks {
+		if k.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// serveControl serves the control socket for as long as the machine runs.
+func (m *machine) serveControl(ctx context.Context) error {
+	table := append(m.sup.Commands(),
+		ctl.Command{Name: "show boot", Help: "the boot steps with milliseconds since the kernel's and init's start", Run: m.showBoot},
+		m.actionCommand("poweroff", "stop all units and switch the machine off", actionPoweroff),
+		m.actionCommand("reboot", "stop all units and start the machine again", actionReboot),
+	)
+	l, err := ctl.Listen(controlSocket, 0o600)
+	if err != nil {
+		return err
+	}
+	guarded(func() {
+		if err := ctl.NewServer(table, ctl.LevelAdmin).Serve(ctx, l); err != nil {
+			slog.Error("control socket", "err", err)
+		}
+	})
+	return nil
+}
+
+func (m *machine) actionCommand(name, help string, a action) ctl.Command {
+	return ctl.Command{
+		Name: name, Help: help, Level: ctl.LevelAdmin,
+		Run: func(_ context.Context, req *ctl.Request, w io.Writer) error {
+			if len(req.Args) > 0 {
+				return ctl.ErrUsage
+			}
+			fmt.Fprintf(w, "%s: begun\n", a)
+			m.actions <- a
+			return nil
+		},
+	}
+}
+
+// serve waits for the end of the machine's life.
+func (m *machine) serve(ctx context.Context) error {
+	if m.sup == nil {
+		return errors.New("there is no supervisor") // ends in a reboot
+	}
+	a := <-m.actions
+	// More requests change nothing any more, and must not block who sends them.
+	guarded(func() {
+		for range m.actions {
+		}
+	})
+	return m.shutdown(ctx, a)
+}
