@@ -123,6 +123,7 @@ func arguments(cfg Config, accel Accelerator, vars string) ([]string, error) {
 		"-machine", "q35", "-accel", accel.Name, "-cpu", "max",
 		"-smp", strconv.Itoa(cfg.CPUs), "-m", strconv.Itoa(cfg.MemoryMB),
 		"-serial", "stdio",
+		"-boot", "strict=on", // from the disk or not at all: UEFI would ask the network for a minute
 		"-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
 		"-device", "i6300esb", "-watchdog-action", "reset",
 		"-device", "virtio-rng-pci",
@@ -137,7 +138,8 @@ func arguments(cfg Config, accel Accelerator, vars string) ([]string, error) {
 		if cfg.Snapshot {
 			snapshot = "on"
 		}
-		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,snapshot="+snapshot+",file="+cfg.Disk)
+		args = append(args, "-drive", "if=none,id=disk,format=raw,cache=unsafe,snapshot="+snapshot+",file="+cfg.Disk,
+			"-device", "virtio-blk-pci,drive=disk,bootindex=0")
 	}
 	if cfg.Kernel != "" {
 		args = append(args, "-kernel", cfg.Kernel, "-append", cfg.Cmdline)
@@ -145,7 +147,8 @@ func arguments(cfg Config, accel Accelerator, vars string) ([]string, error) {
 			args = append(args, "-initrd", cfg.Initramfs)
 		}
 	}
-	nic := "virtio-net-pci,netdev=net0"
+	// Without an option ROM nobody tries to boot from the network.
+	nic := "virtio-net-pci,romfile=,netdev=net0"
 	if cfg.MAC != "" {
 		nic += ",mac=" + cfg.MAC
 	}

@@ -36,14 +36,20 @@ func echoSector() []byte {
 	return sector
 }
 
-func TestConsoleAndResetOfAMachine(t *testing.T) {
-	full(t)
-	ctx := testContext(t, time.Minute)
+// echoDisk writes a disk with echoSector.
+func echoDisk(t *testing.T) string {
+	t.Helper()
 	disk := filepath.Join(t.TempDir(), "disk.raw")
 	if err := os.WriteFile(disk, append(echoSector(), make([]byte, 1<<20)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	vm, err := Start(Config{Name: "echo", Disk: disk, MemoryMB: 64})
+	return disk
+}
+
+func TestConsoleAndResetOfAMachine(t *testing.T) {
+	full(t)
+	ctx := testContext(t, time.Minute)
+	vm, err := Start(Config{Name: "echo", Disk: echoDisk(t), MemoryMB: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +84,46 @@ func TestConsoleAndResetOfAMachine(t *testing.T) {
 	}
 }
 
+func TestMachineOnTheSegment(t *testing.T) {
+	lab := newLab(t)
+	vm, err := lab.Boot(Config{Name: "echo", Disk: echoDisk(t), MemoryMB: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vm.Console.Expect(t.Context(), regexp.MustCompile("up\n"), 30*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	carrier := func() string {
+		out, err := lab.Switch.CombinedOutput(t.Context(), "ip", "-br", "link", "show", "dev", "echo", "master", "lab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	if got := carrier(); !strings.Contains(got, ",LOWER_UP") {
+		t.Errorf("the tap of a running machine has no carrier: %q", got)
+	}
+	if err := vm.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := carrier(); !strings.Contains(got, "NO-CARRIER") {
+		t.Errorf("the tap of an ended machine has a carrier: %q", got)
+	}
+}
+
+func TestUEFIFirmwareStarts(t *testing.T) {
+	full(t)
+	vm, err := Start(Config{Name: "uefi", Firmware: UEFI, Disk: echoDisk(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = vm.Close() })
+	// The disk is for a BIOS only; the firmware's boot manager says so.
+	if _, err := vm.Console.Expect(t.Context(), regexp.MustCompile("BdsDxe"), 2*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestStartKeepsQEMUsMessage(t *testing.T) {
 	full(t)
 	vm, err := Start(Config{Name: "broken", Disk: filepath.Join(t.TempDir(), "missing.raw")})
@@ -98,11 +144,11 @@ func TestArguments(t *testing.T) {
 		without string      // option that must not be there
 	}{
 		{"defaults", Config{}, [][2]string{{"-m", "256"}, {"-smp", "2"}, {"-netdev", "user,id=net0"}}, "-kernel"},
-		{"disk", Config{Disk: "/d"}, [][2]string{{"-drive", "if=virtio,format=raw,cache=unsafe,snapshot=off,file=/d"}}, "-kernel"},
-		{"snapshot", Config{Disk: "/d", Snapshot: true}, [][2]string{{"-drive", "if=virtio,format=raw,cache=unsafe,snapshot=on,file=/d"}}, "-kernel"},
+		{"disk", Config{Disk: "/d"}, [][2]string{{"-drive", "if=none,id=disk,format=raw,cache=unsafe,snapshot=off,file=/d"}}, "-kernel"},
+		{"snapshot", Config{Disk: "/d", Snapshot: true}, [][2]string{{"-drive", "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file=/d"}}, "-kernel"},
 		{"kernel", Config{Kernel: "/k", Initramfs: "/i", Cmdline: "a b"}, [][2]string{{"-kernel", "/k"}, {"-initrd", "/i"}, {"-append", "a b"}}, "-drive"},
 		{"tap", Config{Tap: "vm0", MAC: "02:00:00:00:00:01"}, [][2]string{
-			{"-netdev", "tap,id=net0,script=no,downscript=no,ifname=vm0"}, {"-device", "virtio-net-pci,netdev=net0,mac=02:00:00:00:00:01"}}, "-drive"},
+			{"-netdev", "tap,id=net0,script=no,downscript=no,ifname=vm0"}, {"-device", "virtio-net-pci,romfile=,netdev=net0,mac=02:00:00:00:00:01"}}, "-drive"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
