@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path"
@@ -74,29 +75,39 @@ func (b *builder) busybox(ctx context.Context, dir string) ([]cpio.Record, strin
 	} else if err != nil {
 		return nil, "", err
 	}
+	records, err := readArchive(name)
+	return records, how, err
+}
+
+// readArchive returns the records of a cpio archive, held in memory, with the
+// modes that files have in the image.
+func readArchive(name string) ([]cpio.Record, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer f.Close()
 	newc, err := cpio.Format("newc")
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	records, err := cpio.ReadAllRecords(newc.Reader(f))
 	if err != nil {
-		return nil, "", fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	for i, r := range records {
 		data, err := content(r)
 		if err != nil {
-			return nil, "", fmt.Errorf("read %s: %w", name, err)
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		if r.Mode&cpio.S_IFMT == cpio.S_IFREG {
+			r.Mode = cpio.S_IFREG | normalMode(fs.FileMode(r.Mode))
 		}
 		if r.ReaderAt != nil {
 			records[i] = cpio.StaticRecord(data, r.Info)
 		}
 	}
-	return records, how, nil
+	return records, nil
 }
 
 // busyboxKey names everything that the bytes of the busybox follow from.

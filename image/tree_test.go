@@ -98,6 +98,40 @@ func TestArchiveReproducible(t *testing.T) {
 	}
 }
 
+// TestReadArchive reads an archive whose modes come from a strict umask.
+func TestReadArchive(t *testing.T) {
+	built := tree{}
+	built.file("bbin/bb", []byte("program"), 0o700)
+	built.file("etc/text", []byte("text"), 0o600)
+	built.put(cpio.Symlink("bbin/ls", "bb"))
+	archive, err := built.archive(someTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "cpio")
+	if err := os.WriteFile(name, archive, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	records, err := readArchive(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, r := range records {
+		data, err := content(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[r.Name] = fmt.Sprintf("%06o %s", r.Mode, data)
+	}
+	want := map[string]string{
+		"bbin": "040755 ", "bbin/bb": "100755 program", "bbin/ls": "120777 bb", "etc": "040755 ", "etc/text": "100644 text",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("readArchive (-want +got):\n%s", diff)
+	}
+}
+
 func TestSiteArchiveRefusesDevices(t *testing.T) {
 	site := fstest.MapFS{"dev/thing": {Mode: fs.ModeDevice | 0o600}}
 	if _, err := SiteArchive(site, someTime); err == nil || !strings.Contains(err.Error(), "dev/thing") {
