@@ -73,6 +73,7 @@ type Keyword struct {
 	State   State
 	Why     string // reason for NoEffect and Refused
 	No      bool   // accepts the prefixes "no" and "default"
+	Named   bool   // in defaults sections it needs one with a name
 	Strict  bool   // in a section without the needed role it is an alert, not a warning
 	Help    string // one sentence without a full stop
 

@@ -15,6 +15,9 @@ func knownKeywords() []Keyword {
 	rows = appendKnown(rows, debugGlobal, Keyword{Where: InGlobal, State: NoEffect, Why: "it concerns HAProxy's internals"})
 	rows = appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "this is a TCP proxy without scripts and sub-processes"})
 	rows = appendKnown(rows, pendingFront, Keyword{Where: inFront, State: Pending})
+	rows = appendKnown(rows, namedFront, Keyword{Where: inFront, State: Pending, Named: true})
+	rows = appendKnown(rows, namedBack, Keyword{Where: inBack, State: Pending, Named: true})
+	rows = appendKnown(rows, namedBoth, Keyword{Where: inProxy, State: Pending, Named: true})
 	rows = appendKnown(rows, ownFront, Keyword{Where: inFront &^ InDefaults, State: Pending})
 	rows = appendKnown(rows, ownBack, Keyword{Where: inBack &^ InDefaults, State: Pending})
 	rows = appendKnown(rows, ownBoth, Keyword{Where: inProxy &^ InDefaults, State: Pending})
@@ -81,7 +84,7 @@ set-dumpable; stress-level; warn-blocked-traffic-after; tune.lua.bool-sample-con
 const refusedGlobal = `lua-load; lua-load-per-thread; lua-prepend-path; wurfl-data-file; deviceatlas-json-file; 51degrees-data-file; acme.scheduler`
 
 const pendingFront = `error-log-format; log-format; log-format-sd; log-steps; max-session-srv-conns; monitor-net;
-tcp-request connection; tcp-request session; clitcpka-cnt; clitcpka-idle; clitcpka-intvl; timeout client-hs; option contstats;
+clitcpka-cnt; clitcpka-idle; clitcpka-intvl; timeout client-hs; option contstats;
 option dontlog-normal; option log-separate-errors; option socket-stats; option tcp-smart-accept; grace`
 
 const pendingBack = `external-check command; external-check path; hash-balance-factor; hash-type; load-server-state-from-file;
@@ -90,13 +93,20 @@ option smtpchk; option ssl-hello-chk; option tcp-check; option prefer-last-serve
 option use-small-buffers; option httpchk; option transparent; persist rdp-cookie; retry-on; server-state-file-name; source; transparent;
 srvtcpka-cnt; srvtcpka-idle; srvtcpka-intvl;
 tcp-check connect; tcp-check expect; tcp-check send; tcp-check send-binary; tcp-check send-binary-lf; tcp-check send-lf; tcp-check comment;
-tcp-check set-var; tcp-check set-var-fmt; tcp-check unset-var; tcp-response content; tcp-response inspect-delay;
+tcp-check set-var; tcp-check set-var-fmt; tcp-check unset-var;
 http-check comment; http-check connect; http-check disable-on-404; http-check expect; http-check send; http-check send-state;
 http-check set-var; http-check set-var-fmt; http-check unset-var`
 
-const pendingBoth = `acl; log-tag; unique-id-format; option abortonclose; option nolinger; option splice-auto;
-option splice-request; option splice-response; option independent-streams; tcp-request content; tcp-request inspect-delay;
+const pendingBoth = `log-tag; unique-id-format; option abortonclose; option nolinger; option splice-auto;
+option splice-request; option splice-response; option independent-streams;
 email-alert from; email-alert level; email-alert mailers; email-alert myhostname; email-alert to`
+
+// These are rules: a defaults section may hold them only if it has a name.
+const (
+	namedFront = `tcp-request connection; tcp-request session`
+	namedBack  = `tcp-response content; tcp-response inspect-delay`
+	namedBoth  = `acl; tcp-request content; tcp-request inspect-delay`
+)
 
 // These are not for defaults sections.
 const (

@@ -53,6 +53,8 @@ func parseLog(p *parser, st *statement) {
 			return
 		}
 		*targets = append(*targets, p.cfg.Global.Logs...)
+	case len(st.args) > 1 && st.args[0].Text == "global":
+		p.alert(st.args[1], "'log global' does not expect arguments").Accepted = "log global"
 	default:
 		if t, ok := p.logTarget(st); ok {
 			*targets = append(*targets, t)

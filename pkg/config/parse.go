@@ -331,6 +331,10 @@ func (kw *Keyword) synopsis() string { return strings.TrimSpace(kw.Name + " " + 
 // HAProxy ignores most of them there, with a warning.
 func (p *parser) admitPlace(st *statement) bool {
 	kw, w := st.kw, st.name[0]
+	if kw.Named && p.section == InDefaults && p.px.px.Name == "" {
+		p.alert(w, "'%s' not allowed in anonymous 'defaults' section", kw.Name).Accepted = "defaults <name>"
+		return false
+	}
 	if kw.Where&p.section != 0 {
 		return true
 	}

@@ -115,8 +115,12 @@ func parseProxyID(p *parser, st *statement) {
 		return
 	}
 	id := p.looseInt(w, "id")
+	if p.px.px.ID != 0 {
+		p.alert(w, "%s '%s' has the id %d already", p.px.px.Kind, p.px.px.Name, p.px.px.ID).Accepted = "one 'id' line"
+		return
+	}
 	for _, other := range p.sections {
-		if other != p.px && other.px.ID == id {
+		if other.px.ID == id {
 			p.alert(w, "custom id %d already used by %s '%s' at %s", id, other.px.Kind, other.px.Name, other.name).Accepted = "another number"
 			return
 		}

@@ -54,7 +54,7 @@ var sectionRows = []sectionRow{
 	{"cache", "<name>", 0, Refused, "an HTTP cache; this is a TCP proxy"},
 	{"http-errors", "<name>", 0, Refused, "HTTP error pages; this is a TCP proxy"},
 	{"fcgi-app", "<name>", 0, Refused, "a FastCGI application; this is a TCP proxy"},
-	{"acme", "<name>", 0, Refused, "certificate requests over HTTP"},
+	{"acme", "<name>", 0, Refused, "certificate requests; certificates are files here"},
 }
 
 // sectionKeywords presents the sections as keyword rows.
@@ -260,6 +260,10 @@ func (p *parser) addProxy(s *section) {
 		} else {
 			p.frontend[name] = s
 		}
+	}
+	if old != nil && kind == Listen && old.px.Kind == Backend {
+		p.report(Warning, s.name, "listen '%s' has the same name as backend '%s' declared at %s: the name leads to that one", name, name, old.name).Accepted = "another name"
+		return
 	}
 	if old != nil {
 		p.report(Alert, s.name, "%s '%s' has the same name as %s '%s' declared at %s", kind, name, old.px.Kind, name, old.name).Accepted = "another name"
