@@ -17,7 +17,7 @@ type moduleIndex struct {
 	paths   map[string]string   // module -> file below root
 	deps    map[string][]string // module -> all it needs, to be loaded in this order
 	pre     map[string][]string // module -> soft dependencies to load before
-	aliases map[string][]alias  // bus, the part before ":" -> patterns
+	aliases map[string][]alias  // bus, the part before ":", or "" -> patterns
 }
 
 // alias maps a pattern for modalias strings to a module.
@@ -94,7 +94,12 @@ func (x *moduleIndex) addAlias(words []string) error {
 	if i := strings.IndexAny(a.pattern, `*?[\`); i >= 0 {
 		a.literal = a.pattern[:i]
 	}
-	bus, _, _ := strings.Cut(a.pattern, ":")
+	// A pattern such as "acpi*:LNXPWRBN:*" has a wildcard in its bus: those are
+	// kept under "" and tried for every device.
+	bus, _, found := strings.Cut(a.literal, ":")
+	if !found {
+		bus = ""
+	}
 	x.aliases[bus] = append(x.aliases[bus], a)
 	return nil
 }
@@ -121,9 +126,11 @@ func (x *moduleIndex) addSoftdep(words []string) error {
 func (x *moduleIndex) match(modalias string) []string {
 	bus, _, _ := strings.Cut(modalias, ":")
 	var out []string
-	for _, a := range x.aliases[bus] {
-		if strings.HasPrefix(modalias, a.literal) && glob(a.pattern, modalias) && !slices.Contains(out, a.module) {
-			out = append(out, a.module)
+	for _, group := range [][]alias{x.aliases[bus], x.aliases[""]} {
+		for _, a := range group {
+			if strings.HasPrefix(modalias, a.literal) && glob(a.pattern, modalias) && !slices.Contains(out, a.module) {
+				out = append(out, a.module)
+			}
 		}
 	}
 	return out
