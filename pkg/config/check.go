@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -116,12 +118,11 @@ func (p *parser) checkDefaultBackend(s *section) {
 	if target != nil {
 		return
 	}
-	var names []string
-	for n := range p.backend {
-		names = append(names, n)
+	if p.backends == nil {
+		p.backends = slices.Sorted(maps.Keys(p.backend))
 	}
 	d := p.report(Alert, s.defaultBackend, "%s '%s': unable to find required default_backend: '%s'", s.px.Kind, s.px.Name, name)
-	d.Accepted, d.Suggest = "the name of a backend or listen section", nearest(name, names)
+	d.Accepted, d.Suggest = "the name of a backend or listen section", nearest(name, p.backends)
 }
 
 func (p *parser) checkBinds(s *section, bound map[netip.AddrPort]Pos) {

@@ -105,3 +105,19 @@ func TestLinesRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// TestParseManyFaults holds that a large file of nonsense is reported in full
+// and in time that grows with its length only.
+func TestParseManyFaults(t *testing.T) {
+	const n = 20_000
+	text := "defaults\n timeout client 1s\n" + strings.Repeat("frontend nonsense\n maxcon 3\n default_backend nowhere\n bind x sll\n", n)
+	start := time.Now()
+	_, _, alerts := parseText(text)
+	// Each block has four faults, and but for the first its name is one more.
+	if want := 5*n - 1; len(alerts) != want {
+		t.Errorf("Parse reported %d faults, want %d", len(alerts), want)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("Parse took %v", took)
+	}
+}

@@ -114,6 +114,7 @@ type index struct {
 	bind   map[string]*Keyword
 	server map[string]*Keyword
 	socket map[string]*Keyword
+	starts map[Where][]string // what can start a line of a section, section keywords included
 }
 
 const sectionKeyword = InGlobal | inProxy
@@ -130,6 +131,10 @@ func newIndex() *index {
 		for i := range table {
 			x.add(&table[i])
 		}
+	}
+	x.starts = map[Where][]string{}
+	for _, section := range []Where{InGlobal, InDefaults, InFrontend, InListen, InBackend} {
+		x.starts[section] = append(x.collect(section), sectionNames()...)
 	}
 	return x
 }
@@ -191,8 +196,11 @@ func (x *index) find(section Where, first, second string) (kw *Keyword, family m
 	return x.single[first], family
 }
 
-// names returns the keywords that can start a line of the section.
-func (x *index) names(section Where) []string {
+// names returns the words that can start a line while a section is open.
+func (x *index) names(section Where) []string { return x.starts[section] }
+
+// collect lists the keywords of a section, the first word of those with two.
+func (x *index) collect(section Where) []string {
 	var names []string
 	take := func(key string) {
 		name, global := strings.CutPrefix(key, globalMark)
@@ -218,10 +226,16 @@ func keys(m map[string]*Keyword) []string {
 	return names
 }
 
+// maxCandidates bounds the work for one suggestion.
+const maxCandidates = 2000
+
 // nearest returns the candidate with the smallest edit distance to word, or ""
 // when none is near enough to be a slip of the fingers.
 func nearest(word string, candidates []string) string {
 	best, limit := "", min(2, len(word)/2)
+	if len(candidates) > maxCandidates {
+		return ""
+	}
 	for _, c := range candidates {
 		d := distance(word, c, limit)
 		if d < 0 || d == limit && best != "" && best < c {
@@ -238,7 +252,8 @@ func distance(a, b string, limit int) int {
 	if diff := len(a) - len(b); diff > limit || -diff > limit {
 		return -1
 	}
-	var before, prev, row [64]int
+	var rows [3][64]int
+	before, prev, row := &rows[0], &rows[1], &rows[2]
 	if len(b) >= len(row) {
 		return -1
 	}
@@ -257,7 +272,7 @@ func distance(a, b string, limit int) int {
 				row[j] = min(row[j], before[j-2]+1)
 			}
 		}
-		before, prev = prev, row
+		before, prev, row = prev, row, before
 	}
 	if d := prev[len(b)]; d <= limit {
 		return d

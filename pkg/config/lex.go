@@ -39,8 +39,11 @@ type lexer struct {
 }
 
 // Words cuts the line into words; comments are left out. env resolves
-// environment variables. The diagnostic, if any, has no file name.
+// environment variables, nil sets none. The diagnostic, if any, has no file name.
 func (l Line) Words(env func(name string) (string, bool)) ([]Word, *Diagnostic) {
+	if env == nil {
+		env = func(string) (string, bool) { return "", false }
+	}
 	words, fault := splitWords(l.Text, env, nil)
 	if fault == nil {
 		return words, nil

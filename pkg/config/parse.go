@@ -74,6 +74,8 @@ type parser struct {
 	sections []*section          // proxies in file order
 	frontend map[string]*section
 	backend  map[string]*section
+	proxyIDs map[int]*section // explicit ids
+	backends []string         // names for suggestions, made on first use
 
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
@@ -89,6 +91,7 @@ func newParser(sources []Source, opt Options) *parser {
 		defaults: map[string]*section{},
 		frontend: map[string]*section{},
 		backend:  map[string]*section{},
+		proxyIDs: map[int]*section{},
 		once:     map[string]Pos{},
 		badModes: map[Pos]bool{},
 	}
@@ -279,7 +282,7 @@ func (p *parser) unknownKeyword(w Word) {
 		d.Accepted = fmt.Sprintf("'%s' in section %s", w.Text, where)
 		return
 	}
-	d.Suggest = nearest(w.Text, append(p.index.names(p.section), sectionNames()...))
+	d.Suggest = nearest(w.Text, p.index.names(p.section))
 }
 
 // validElsewhere tells in which other sections a keyword is known.

@@ -119,11 +119,9 @@ func parseProxyID(p *parser, st *statement) {
 		p.alert(w, "%s '%s' has the id %d already", p.px.px.Kind, p.px.px.Name, p.px.px.ID).Accepted = "one 'id' line"
 		return
 	}
-	for _, other := range p.sections {
-		if other.px.ID == id {
-			p.alert(w, "custom id %d already used by %s '%s' at %s", id, other.px.Kind, other.px.Name, other.name).Accepted = "another number"
-			return
-		}
+	if other := p.proxyIDs[id]; other != nil {
+		p.alert(w, "custom id %d already used by %s '%s' at %s", id, other.px.Kind, other.px.Name, other.name).Accepted = "another number"
+		return
 	}
-	p.px.px.ID = id
+	p.px.px.ID, p.proxyIDs[id] = id, p.px
 }
