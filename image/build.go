@@ -78,9 +78,9 @@ func Build(ctx context.Context, opts Options) (Result, error) {
 	if err := os.MkdirAll(b.cache(), 0o755); err != nil {
 		return Result{}, err
 	}
-	unlock, err := lock(filepath.Join(b.cache(), "lock"))
+	unlock, err := b.lock(ctx)
 	if err != nil {
-		return Result{}, err
+		return Result{}, fmt.Errorf("lock %s: %w", b.opts.Out, err)
 	}
 	defer unlock()
 	steps := []struct {
@@ -158,17 +158,31 @@ func (b *builder) git(ctx context.Context, otherwise string, args ...string) str
 	return strings.TrimSpace(text)
 }
 
-// lock waits until no other process builds here and keeps others out until unlock.
-func lock(name string) (unlock func(), err error) {
+// lock waits until no other process builds here and keeps others out until unlock
+// is called. It gives up when ctx ends.
+func (b *builder) lock(ctx context.Context) (unlock func(), err error) {
+	name := filepath.Join(b.cache(), "lock")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+	release := func() { _ = f.Close() }
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return release, err
 	}
-	return func() { f.Close() }, nil
+	b.progress.note("waiting for another build in %s", b.opts.Out)
+	locked := make(chan error, 1)
+	// flock cannot be interrupted: when ctx ends first, the goroutine stays until
+	// the other build is done and then lets go of the lock.
+	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
+	select {
+	case err := <-locked:
+		return release, err
+	case <-ctx.Done():
+		go func() { <-locked; release() }()
+		return nil, ctx.Err()
+	}
 }
 
 func (b *builder) getKernel(ctx context.Context) (string, error) {
@@ -220,8 +234,16 @@ func (b *builder) addModules(context.Context) (string, error) {
 }
 
 func (b *builder) addBusybox(ctx context.Context) (string, error) {
-	records, how, err := b.busybox(ctx, b.cache())
+	key, err := b.busyboxKey()
 	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(b.cache(), "busybox-"+key+".cpio")
+	records, how, err := b.busybox(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if err := dropOldBusyboxes(b.cache(), name); err != nil {
 		return "", err
 	}
 	var size int64

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -68,6 +69,75 @@ func TestProgress(t *testing.T) {
 	}
 	if got, want := out.String(), "    1.5s kernel       done\n         3 things\n"; got != want {
 		t.Errorf("progress = %q, want %q", got, want)
+	}
+}
+
+// TestLock lets a second build wait, give up, and get its turn.
+func TestLock(t *testing.T) {
+	waiting := make(chan string, 1)
+	builderIn := func(dir string) *builder {
+		return &builder{opts: Options{Out: dir}, progress: newProgress(lineFunc(func(line string) { waiting <- line }))}
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "cache"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := builderIn(dir).lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error)
+	go func() {
+		_, err := builderIn(dir).lock(ctx)
+		result <- err
+	}()
+	if line := <-waiting; !strings.Contains(line, "waiting for another build") {
+		t.Errorf("progress = %q", line)
+	}
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("lock after cancel = %v, want %v", err, context.Canceled)
+	}
+	go func() {
+		unlock, err := builderIn(dir).lock(t.Context())
+		if err == nil {
+			unlock()
+		}
+		result <- err
+	}()
+	<-waiting
+	unlock()
+	if err := <-result; err != nil {
+		t.Errorf("lock after the first build = %v", err)
+	}
+}
+
+// lineFunc is a writer that hands each write to a function.
+type lineFunc func(string)
+
+func (f lineFunc) Write(p []byte) (int, error) { f(string(p)); return len(p), nil }
+
+func TestDropOldBusyboxes(t *testing.T) {
+	dir := t.TempDir()
+	keep := filepath.Join(dir, "busybox-2.cpio")
+	for _, name := range []string{"busybox-1.cpio", "busybox-2.cpio", "initramfs.stamp"} {
+		if err := writeFile(filepath.Join(dir, name), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "busybox-3.tmp", "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := dropOldBusyboxes(dir, keep); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{keep, filepath.Join(dir, "initramfs.stamp")}, left); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
 

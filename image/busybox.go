@@ -58,18 +58,13 @@ exec '%s' "$@"
 `
 
 // busybox builds the rescue commands and returns them as records: the binary and
-// a link per command. The result is kept in dir under a key made of all that goes
-// into it, so that a second build reads it back.
-func (b *builder) busybox(ctx context.Context, dir string) ([]cpio.Record, string, error) {
-	key, err := b.busyboxKey()
-	if err != nil {
-		return nil, "", err
-	}
-	name := filepath.Join(dir, "busybox-"+key+".cpio")
+// a link per command. They are kept in the archive name, which carries the key of
+// all that goes into them, so that a second build reads it back.
+func (b *builder) busybox(ctx context.Context, name string) ([]cpio.Record, string, error) {
 	how := "reused"
 	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 		how = "built"
-		if err := b.compileBusybox(ctx, dir, name); err != nil {
+		if err := b.compileBusybox(ctx, filepath.Dir(name), name); err != nil {
 			return nil, "", err
 		}
 	} else if err != nil {
@@ -108,6 +103,23 @@ func readArchive(name string) ([]cpio.Record, error) {
 		}
 	}
 	return records, nil
+}
+
+// dropOldBusyboxes removes what other keys and interrupted builds left in dir.
+func dropOldBusyboxes(dir, keep string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "busybox-*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == keep {
+			continue
+		}
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // busyboxKey names everything that the bytes of the busybox follow from.
