@@ -9,7 +9,7 @@ import (
 // checkNetwork finds what only shows across the keys of a .network file.
 func (b *builder) checkNetwork() {
 	n := b.net
-	if len(n.Match.Name)+len(n.Match.MAC)+len(n.Match.Driver)+len(n.Match.Type) == 0 {
+	if len(n.Match.Name)+len(n.Match.MAC)+len(n.Match.Driver)+len(n.Match.Type) == 0 && !b.faulty["Match"] {
 		b.fault(place{1, 1}, "Name= MACAddress= Driver= Type=", "[Match] selects no link")
 	}
 	for i, a := range n.Addresses {
@@ -23,7 +23,7 @@ func (b *builder) checkNetwork() {
 	for i := range n.Routes {
 		r := &n.Routes[i]
 		normalizeRoute(r)
-		if r.Gateway.IsValid() && !r.OnLink && !reachable(n, r.Gateway) {
+		if r.Gateway.IsValid() && !r.OnLink && !b.faulty["Network"] && !b.faulty["Address"] && !reachable(n, r.Gateway) {
 			b.fault(b.routeAt[i], "a gateway within a prefix of this file's addresses, or [Route] with GatewayOnLink=yes",
 				"gateway %s is not on the link", r.Gateway)
 		}
@@ -66,12 +66,12 @@ func reachable(n *Network, gw netip.Addr) bool {
 }
 
 // checkVIPs finds VIPs without a place among all files, and addresses given
-// twice.
-func (b *builder) checkVIPs(cfg *Config) {
+// twice. Places by prefix are judged only when all addresses are known.
+func (b *builder) checkVIPs(cfg *Config, whole bool) {
 	for i, v := range b.vips {
 		at := b.vipAt[i]
 		switch {
-		case v.Link == "" && len(holders(cfg, v.Address.Addr())) == 0:
+		case whole && v.Link == "" && len(holders(cfg, v.Address.Addr())) == 0:
 			b.fault(at, "Link= with a link name or .network file", "no .network file has an address whose prefix holds %s", v.Address.Addr())
 		case path.Ext(v.Link) == ".network" && !slices.ContainsFunc(cfg.Networks, func(n *Network) bool { return n.File == v.Link }):
 			var names []string

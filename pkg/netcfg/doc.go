@@ -18,8 +18,8 @@
 // below are the whole subset, any other key is a fault. The first file in name
 // order that matches a link configures it. *.vip files are Sluice's own. Lists
 // are separated by blanks; an empty value resets a list. Names that start with a
-// dot, and other endings, are not read, except that *.netdev, *.link and
-// misspelt endings are faults.
+// dot or end in "~", and other endings, are not read, except that *.netdev,
+// *.link and misspelt endings are faults.
 //
 //	[Match]              all given keys must match; at least one is needed
 //	Name=                list of globs, "!" first inverts the list

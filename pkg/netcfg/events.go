@@ -99,7 +99,7 @@ func (w *Watch) note(msgs []syscall.NetlinkMessage, lost bool) {
 			continue
 		}
 		info := nl.DeserializeIfInfomsg(m.Data)
-		if m.Header.Type == unix.RTM_DELLINK || info.Flags&unix.IFF_LOWER_UP == 0 {
+		if m.Header.Type == unix.RTM_DELLINK || !hasCarrier(info.Flags) {
 			if w.pending.NoCarrier == nil {
 				w.pending.NoCarrier = map[int]bool{}
 			}

@@ -140,10 +140,17 @@ func retryDump[T any](dump func() (T, error)) (T, error) {
 	}
 }
 
+// hasCarrier tells from a link's flags whether it can send. IFF_LOWER_UP alone
+// comes too early: until IFF_RUNNING the queueing discipline drops all frames.
+func hasCarrier(flags uint32) bool {
+	const both = unix.IFF_LOWER_UP | unix.IFF_RUNNING
+	return flags&both == both
+}
+
 func (k *Kernel) link(l netlink.Link) Link {
 	a := l.Attrs()
 	out := Link{Index: a.Index, Name: a.Name, Type: a.EncapType, MAC: a.HardwareAddr.String(), MTU: a.MTU,
-		Up: a.RawFlags&unix.IFF_UP != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0}
+		Up: a.RawFlags&unix.IFF_UP != 0, Carrier: hasCarrier(a.RawFlags)}
 	if info, err := unix.IoctlGetEthtoolDrvinfo(k.dgram, a.Name); err == nil {
 		out.Driver = unix.ByteSliceToString(info.Driver[:])
 	}

@@ -76,6 +76,10 @@ func TestVIPAnswersAndIsAnnounced(t *testing.T) {
 	if !bytes.Equal(f[80:86], mine) {
 		t.Errorf("advertisement has %x, want %s", f[80:86], mine)
 	}
+	peer, err := NewKernel(l.peerNS)
+	l.must(err)
+	defer peer.Close()
+	l.awaitIn(peer, "the peer's carrier", func(s *State) bool { return s.link(w.idx).Carrier })
 	ask := gratuitousARP(arpRequest, mac(w.mac), netip.MustParseAddr("198.18.0.1"))
 	copy(ask[38:42], vip4.AsSlice())
 	l.must(unix.Sendto(w.fd, ask, 0, &unix.SockaddrLinklayer{Ifindex: w.idx}))

@@ -124,12 +124,17 @@ func (l *lab) file(name, text string) {
 // await waits until the appliance's state satisfies ok.
 func (l *lab) await(what string, ok func(*State) bool) {
 	l.t.Helper()
+	l.awaitIn(l.kernel, what, ok)
+}
+
+func (l *lab) awaitIn(k *Kernel, what string, ok func(*State) bool) {
+	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), limit)
 	defer cancel()
-	w, err := l.kernel.Watch(ctx)
+	w, err := k.Watch(ctx)
 	l.must(err)
 	for {
-		s, err := l.kernel.Observe()
+		s, err := k.Observe()
 		l.must(err)
 		if ok(s) {
 			return

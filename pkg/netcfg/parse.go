@@ -35,6 +35,8 @@ type builder struct {
 	linkAt  place
 	vipAt   []place // of vips: address
 	linksAt []place // of vips: Link=
+
+	faulty map[string]bool // sections with faults: what would follow from them is not reported
 }
 
 func (b *builder) fault(at place, accepted, format string, args ...any) {
@@ -62,7 +64,7 @@ func Load(dir string) (*Config, error) {
 	var builders []*builder
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
-		if strings.HasPrefix(e.Name(), ".") || e.IsDir() {
+		if strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), "~") || e.IsDir() {
 			continue
 		}
 		if ext != ".network" && ext != ".vip" {
@@ -82,8 +84,9 @@ func Load(dir string) (*Config, error) {
 		}
 		cfg.VIPs = append(cfg.VIPs, b.vips...)
 	}
+	whole := !slices.ContainsFunc(builders, func(b *builder) bool { return b.faulty["Network"] || b.faulty["Address"] })
 	for _, b := range builders {
-		b.checkVIPs(cfg)
+		b.checkVIPs(cfg, whole)
 	}
 	if faults != nil {
 		slices.SortStableFunc(faults.Errors, byPlace)
@@ -116,7 +119,7 @@ func checkEnding(name, ext string, report func(*Diagnostic)) {
 
 // parseFile parses one file; the ending of name picks the key table.
 func parseFile(name, text string, report func(*Diagnostic)) *builder {
-	b := &builder{file: name, report: report}
+	b := &builder{file: name, report: report, faulty: map[string]bool{}}
 	table := vipKeys
 	if strings.HasSuffix(name, ".network") {
 		table = networkKeys
@@ -164,6 +167,7 @@ func (b *builder) section(table []key, sec section, seen map[string]entry) {
 	for _, e := range sec.entries {
 		b.entry(table, sec.name, e, seen, count)
 	}
+	b.faulty[sec.name] = b.faulty[sec.name] || before > 0
 	at := place{sec.line, sec.col}
 	switch sec.name {
 	case "Address":

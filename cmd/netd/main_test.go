@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/ctl"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const limit = 20 * time.Second
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCheckOnly(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.network"), "[Match]\nName=eth0\n[Network]\nAddress=198.18.0.2/24\n")
+	write(t, filepath.Join(dir, "b.vip"), "[VIP]\nAddress=198.18.0.10/32\n")
+	var out, errs bytes.Buffer
+	if err := run(t.Context(), []string{"-c", "-config", dir}, nil, &out, &errs); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Configuration is valid: 1 network files, 1 VIPs\n"; out.String() != want {
+		t.Errorf("output = %q, want %q", out.String(), want)
+	}
+	write(t, filepath.Join(dir, "b.vip"), "[VIP]\nAddress=198.18.0.10\nAnounce=no\n")
+	err := run(t.Context(), []string{"-c", "-config", dir}, nil, &out, &errs)
+	for _, want := range []string{filepath.Join(dir, "b.vip") + ":2:9: Address=: ", filepath.Join(dir, "b.vip") + ":3:1: unknown key Anounce= in [VIP] (did you mean \"Announce=\"?)"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("run = %v, want %q", err, want)
+		}
+	}
+	if err := run(t.Context(), []string{"-c", "-config", dir + "/none"}, nil, &out, &errs); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("run without directory = %v", err)
+	}
+	if err := run(t.Context(), []string{"-c", "extra"}, nil, &out, &errs); err == nil {
+		t.Error("run with an argument = nil, want a fault")
+	}
+}
+
+// TestMain makes the test binary be netd when it is told so, because a real
+// process is needed: a network namespace belongs to all its threads.
+func TestMain(m *testing.M) {
+	if os.Getenv("NETD_TEST_MAIN") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// startInNS starts netd in a namespace of its own that has a veth pair eth0 -
+// peer0, both ends there.
+func startInNS(t *testing.T, env []string, args ...string) *os.Process {
+	t.Helper()
+	started := make(chan error, 1)
+	var p *os.Process
+	go func() {
+		// The thread is not unlocked: it ends with the goroutine, and its namespace
+		// lives on in the child.
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			started <- err
+			return
+		}
+		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "peer0"}, PeerName: "eth0"})
+		if err == nil {
+			err = netlink.LinkSetUp(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "peer0"}})
+		}
+		if err == nil {
+			p, err = os.StartProcess("/proc/self/exe", append([]string{"netd"}, args...), &os.ProcAttr{Env: env, Files: []*os.File{nil, os.Stderr, os.Stderr}})
+		}
+		started <- err
+	}()
+	err := <-started
+	switch {
+	case errors.Is(err, syscall.EPERM) && os.Getenv("SLUICE_FULL") != "1":
+		t.Skipf("make network namespace: %v (root is needed)", err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill(); _, _ = p.Wait() })
+	return p
+}
+
+// notifySocket is a service manager's end of sd_notify(3).
+type notifySocket struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+func (n *notifySocket) await(prefix string) string {
+	n.t.Helper()
+	buf := make([]byte, 4096)
+	if err := n.conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		n.t.Fatal(err)
+	}
+	for {
+		k, err := n.conn.Read(buf)
+		if err != nil {
+			n.t.Fatalf("no %q: %v", prefix, err)
+		}
+		if s := string(buf[:k]); strings.HasPrefix(s, prefix) {
+			return s
+		}
+	}
+}
+
+func TestService(t *testing.T) {
+	dir := t.TempDir()
+	config, socket, notify := filepath.Join(dir, "network"), filepath.Join(dir, "netd.sock"), filepath.Join(dir, "notify")
+	if err := os.Mkdir(config, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(config, "10-lan.network"), "[Match]\nName=eth0\n[Network]\nAddress=198.18.0.2/24\nDNS=198.18.0.1\n")
+	write(t, filepath.Join(config, "20-a.vip"), "[VIP]\nAddress=198.18.0.10/32\n")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	n := &notifySocket{t, conn}
+	// The environment of a service in the appliance: nothing but this.
+	env := []string{"NETD_TEST_MAIN=1", "NOTIFY_SOCKET=" + notify, "WATCHDOG_USEC=200000"}
+	p := startInNS(t, env, "-config", config, "-socket", socket, "-resolv-conf", filepath.Join(dir, "resolv.conf"))
+
+	if got, want := n.await("READY=1"), "READY=1\nSTATUS=configured 1 links, 1 addresses, 1 VIPs"; got != want {
+		t.Errorf("notify = %q, want %q", got, want)
+	}
+	n.await("WATCHDOG=1")
+	call := func(cmd string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		out, err := ctl.Call(ctx, socket, cmd, nil)
+		if err != nil {
+			out += "failed: " + err.Error()
+		}
+		return out
+	}
+	if out := call("show network"); !strings.Contains(out, "  vip 198.18.0.10/32, ok, announced ") {
+		t.Errorf("show network = %s", out)
+	}
+	write(t, filepath.Join(config, "20-a.vip"), "[VIP]\nAddress=198.18.0.12/32\n")
+	if out, want := call("show plan"), "addr replace 198.18.0.12/32 dev eth0\naddr del 198.18.0.10/32 dev eth0\n"; out != want {
+		t.Errorf("show plan = %q, want %q", out, want)
+	}
+	if err := p.Signal(unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	n.await("RELOADING=1\nMONOTONIC_USEC=")
+	n.await("READY=1")
+	if out := call("show network"); !strings.Contains(out, "vip 198.18.0.12/32, ok") || strings.Contains(out, "198.18.0.10") {
+		t.Errorf("show network after SIGHUP = %s", out)
+	}
+	write(t, filepath.Join(config, "20-a.vip"), "[VIP]\nAddress=198.18.0.13\n[VPI]\n")
+	if out := call("reload"); !strings.Contains(out, "20-a.vip:2:9: ") || !strings.Contains(out, "20-a.vip:3:2: unknown section [VPI]") {
+		t.Errorf("reload of broken files = %q, want both faults", out)
+	}
+	if out := call("show network"); !strings.Contains(out, "vip 198.18.0.12/32, ok") {
+		t.Errorf("show network after a refused reload = %s", out)
+	}
+	if out := call("show plan extra"); !strings.Contains(out, "usage: show plan") {
+		t.Errorf("show plan extra = %q", out)
+	}
+	if err := p.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	n.await("STOPPING=1")
+	if s, err := p.Wait(); err != nil || s.ExitCode() != 0 {
+		t.Errorf("exit = %v, %v, want 0", s, err)
+	}
+}
