@@ -157,3 +157,29 @@ func TestHAProxyAgrees(t *testing.T) {
 		}
 	}
 }
+
+// TestAlertsHelp checks that every alert about the language says what would be
+// accepted or what was probably meant, and points into the line.
+func TestAlertsHelp(t *testing.T) {
+	files, err := filepath.Glob("testdata/*/*.cfg")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("testdata/*/*.cfg: %d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		sources, err := ReadFiles([]string{file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := Lines(sources[0])
+		_, _, err = Parse(sources, Options{})
+		for _, d := range alertsOf(err) {
+			quoted := strings.HasPrefix(d.Message, "'") && strings.Contains(lines[d.Pos.Line-1].Text, ".alert")
+			if !d.Unsupported && !quoted && d.Accepted == "" && d.Suggest == "" {
+				t.Errorf("%v: does not say what is accepted", d)
+			}
+			if d.Pos.Col < 1 || d.Pos.Col > len(lines[d.Pos.Line-1].Text)+1 {
+				t.Errorf("%v: the line has %d bytes", d, len(lines[d.Pos.Line-1].Text))
+			}
+		}
+	}
+}

@@ -115,6 +115,7 @@ type index struct {
 	server map[string]*Keyword
 	socket map[string]*Keyword
 	starts map[Where][]string // what can start a line of a section, section keywords included
+	done   map[Where]string   // the supported keywords of a section, for messages
 }
 
 const sectionKeyword = InGlobal | inProxy
@@ -132,9 +133,10 @@ func newIndex() *index {
 			x.add(&table[i])
 		}
 	}
-	x.starts = map[Where][]string{}
+	x.starts, x.done = map[Where][]string{}, map[Where]string{}
 	for _, section := range []Where{InGlobal, InDefaults, InFrontend, InListen, InBackend} {
 		x.starts[section] = append(x.collect(section), sectionNames()...)
+		x.done[section] = strings.Join(doneNames(section), ", ")
 	}
 	return x
 }
@@ -198,6 +200,21 @@ func (x *index) find(section Where, first, second string) (kw *Keyword, family m
 
 // names returns the words that can start a line while a section is open.
 func (x *index) names(section Where) []string { return x.starts[section] }
+
+// doneNames lists the first words of what a section supports.
+func doneNames(section Where) []string {
+	var names []string
+	for _, table := range tables() {
+		for i := range table {
+			if kw := &table[i]; kw.Where&section != 0 && kw.State == Done {
+				first, _, _ := strings.Cut(kw.Name, " ")
+				names = append(names, first)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // collect lists the keywords of a section, the first word of those with two.
 func (x *index) collect(section Where) []string {

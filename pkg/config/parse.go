@@ -282,7 +282,9 @@ func (p *parser) unknownKeyword(w Word) {
 		d.Accepted = fmt.Sprintf("'%s' in section %s", w.Text, where)
 		return
 	}
-	d.Suggest = nearest(w.Text, p.index.names(p.section))
+	if d.Suggest = nearest(w.Text, p.index.names(p.section)); d.Suggest == "" {
+		d.Accepted = p.index.done[p.section]
+	}
 }
 
 // validElsewhere tells in which other sections a keyword is known.

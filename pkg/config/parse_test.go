@@ -71,14 +71,14 @@ func TestParseExample(t *testing.T) {
 
 func TestParseSources(t *testing.T) {
 	sources := []Source{
-		{Name: "b.cfg", Text: []byte("defaults\n timeout client 1s\n bogus\n")},
+		{Name: "b.cfg", Text: []byte("defaults\n timeout client 1s\n timout\n")},
 		{Name: "a.cfg", Text: []byte("maxconn 1\nfrontend f\n bind x\n")},
 	}
 	cfg, _, err := Parse(sources, Options{})
 	if cfg != nil {
 		t.Errorf("Parse = %v with an error, want nil", cfg)
 	}
-	want := "b.cfg:3:2: unknown keyword 'bogus' in 'defaults' section\n" +
+	want := "b.cfg:3:2: unknown keyword 'timout' in 'defaults' section (did you mean \"timeout\"?)\n" +
 		"a.cfg:1:1: unknown keyword 'maxconn' out of section; accepted: global, defaults, frontend, backend, listen\n" +
 		"a.cfg:3:7: missing port specification in 'x'; accepted: " + bindForm
 	if err == nil || err.Error() != want {

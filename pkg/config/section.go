@@ -159,7 +159,7 @@ func (p *parser) namedDefaults(rest []Word, kind, name string) *section {
 			names = append(names, n)
 		}
 		d := p.alert(rest[1], "defaults section '%s' not found for %s '%s'", rest[1].Text, kind, name)
-		d.Suggest = nearest(rest[1].Text, names)
+		d.Suggest, d.Accepted = nearest(rest[1].Text, names), "the name of a defaults section further up"
 		return nil
 	}
 	if !p.checkName(rest[1], "defaults section") {
