@@ -56,8 +56,8 @@ type Manager struct {
 	ready    bool
 	timedOut bool
 
-	carrier    map[int]string // links with carrier to their hardware address
-	configured map[int]bool   // links that were configured once
+	carrier    map[int]string  // links with carrier to their hardware address
+	configured map[int]bool    // links that were configured once
 	streak     int             // syncs in a row that had something to do
 	failed     map[string]bool // operations that failed in the last sync, with cause
 	tries      int             // syncs in a row with a failed operation

@@ -52,15 +52,12 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add("a.network", string(text))
-		f.Add("a.vip", string(text))
+		f.Add(false, string(text))
+		f.Add(true, string(text))
 	}
-	f.Add("a.network", "[Match]\r\nName=a\\\r\n b\n;x\n[")
-	f.Fuzz(func(t *testing.T, name, text string) {
-		ending := filepath.Ext(name)
-		if ending != ".network" && ending != ".vip" {
-			return
-		}
+	f.Add(false, "[Match]\r\nName=a\\\r\n b\n;x\n[")
+	f.Fuzz(func(t *testing.T, vip bool, text string) {
+		name := word(vip, "a.vip", "a.network")
 		lines := strings.Count(text, "\n") + 1
 		parseFile(name, text, func(d *Diagnostic) {
 			if d.Line < 1 || d.Line > lines || d.Col < 1 {
