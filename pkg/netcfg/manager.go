@@ -31,20 +31,11 @@ const (
 	lastTry   = 30 * time.Second
 )
 
-// network is what a Manager needs of the kernel.
-type network interface {
-	Observe() (*State, error)
-	Sysctls(keys []string) (map[string]string, error)
-	Apply(Op) error
-	Announce(Link, netip.Addr) error
-	Watch(context.Context) (*Watch, error)
-}
-
 // Manager keeps the kernel's network as the configuration says. Its fields
 // belong to Run's goroutine; the methods hand it functions to run.
 type Manager struct {
 	opts  Options
-	net   network
+	net   *Kernel
 	calls chan func()
 	done  chan struct{} // closed when Run returned
 
@@ -74,9 +65,7 @@ type counters struct {
 
 // NewManager returns a Manager for a configuration that was loaded from
 // opts.Dir.
-func NewManager(cfg *Config, k *Kernel, opts Options) *Manager { return newManager(cfg, k, opts) }
-
-func newManager(cfg *Config, k network, opts Options) *Manager {
+func NewManager(cfg *Config, k *Kernel, opts Options) *Manager {
 	return &Manager{opts: opts, net: k, cfg: cfg, calls: make(chan func()), done: make(chan struct{}),
 		carrier: map[int]string{}, configured: map[int]bool{}, schedule: announcements{},
 		counts: counters{announced: map[netip.Addr]int{}}}
