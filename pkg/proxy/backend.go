@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -57,7 +58,7 @@ func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (ad
 		s.index = -1
 		removed = append(removed, s)
 	}
-	b.pick = balance.New(conf.Balance.Algorithm, len(b.servers))
+	b.pick = balance.New(cmp.Or(conf.Balance.Algorithm, "roundrobin"), len(b.servers))
 	for i, s := range b.servers {
 		b.pick.SetLoad(i, s.served)
 	}
