@@ -47,6 +47,7 @@ var afterwards = []step{
 // machine is the state of process 1.
 type machine struct {
 	stderr  io.Writer
+	level   slog.LevelVar // of what is printed on the console
 	started time.Duration // since the kernel's start
 	cmd     cmdline
 	words   string // replacement of the kernel's command line, for tests

@@ -25,7 +25,7 @@ func (m *machine) openConsole(context.Context) error {
 			return fmt.Errorf("make console descriptor %d: %w", i, err)
 		}
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(m.stderr, &slog.HandlerOptions{ReplaceAttr: plainAttr})))
+	slog.SetDefault(slog.New(slog.NewTextHandler(m.stderr, &slog.HandlerOptions{Level: &m.level, ReplaceAttr: plainAttr})))
 	return nil
 }
 

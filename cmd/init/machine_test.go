@@ -123,7 +123,7 @@ func TestPowerButton(t *testing.T) {
 	}{
 		{"10000000000000 0", true}, // the ACPI button: bit 116
 		{"402000000 3803078f800d001 feffffdfffefffff fffffffffffffffe", true}, // a PC keyboard
-		{"1f0000 0 0 0 0", false},                                            // a mouse
+		{"1f0000 0 0 0 0", false}, // a mouse
 		{"10000000000000", false},
 		{"", false},
 	} {

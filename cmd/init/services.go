@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sluice-lb/sluice/pkg/ctl"
@@ -19,7 +20,7 @@ const (
 	defaultTarget = "multi-user.target"
 	runDir        = "/run/sluice"
 	controlSocket = "/run/sluice/init.sock"
-	ttyTemplate   = "console-getty@%s.service"
+	ttyPrefix     = "console-getty@"
 )
 
 // settleLimit is how long the drivers that the VIP does not need wait for the
@@ -31,7 +32,7 @@ const settleLimit = 5 * time.Second
 func (m *machine) startSupervisor(ctx context.Context) error {
 	var instances []string
 	for _, tty := range terminals("/sys/class/tty/console/active", "/dev") {
-		instances = append(instances, fmt.Sprintf(ttyTemplate, tty))
+		instances = append(instances, ttyPrefix+tty+".service")
 	}
 	set, err := supervisor.Load(unitDir, instances...)
 	if set == nil {
@@ -107,8 +108,13 @@ func (m *machine) event(e supervisor.Event) {
 	switch {
 	case st.State == supervisor.Active && st.Restarts == 0 && !m.marked(e.Unit):
 		m.mark(e.Unit, 0, nil)
+		if strings.HasPrefix(e.Unit, ttyPrefix) {
+			m.level.Set(slog.LevelWarn) // the console is an administrator's now
+		}
 	case st.State == supervisor.Failed:
 		slog.Error("unit failed", "unit", e.Unit, "result", st.Result, "detail", st.Detail)
+	case st.State == supervisor.Restarting && st.Result == "success":
+		slog.Info("unit restarts", "unit", e.Unit, "detail", st.Detail)
 	case st.State == supervisor.Restarting:
 		slog.Warn("unit restarts", "unit", e.Unit, "result", st.Result, "detail", st.Detail)
 	}

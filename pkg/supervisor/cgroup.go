@@ -46,12 +46,21 @@ func (c cgroups) open(unit string) (int, error) {
 	return fd, nil
 }
 
-// kill kills every process of the unit; it reports whether the unit has a cgroup.
-func (c cgroups) kill(unit string) bool {
-	if c.root == "" {
-		return false
+// kill kills every process of the unit. It does not use cgroup.kill: after one
+// write there, Linux 6.12 also kills each process that clone3 puts into the
+// cgroup later (it compares the cgroup's kill counter with that of the parent's
+// own cgroup), so that the unit could never start again.
+func (c cgroups) kill(unit string) {
+	sent := map[int]bool{}
+	for again := true; again; {
+		again = false
+		for _, pid := range c.pids(unit) {
+			if !sent[pid] {
+				sent[pid], again = true, true
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+		}
 	}
-	return os.WriteFile(filepath.Join(c.root, unit, "cgroup.kill"), []byte("1"), 0) == nil
 }
 
 // pids returns the unit's processes.

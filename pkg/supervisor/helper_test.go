@@ -137,7 +137,7 @@ func helperWatchdog(args []string) error {
 		return err
 	}
 	for range pings {
-		<-time.After(every / 2)
+		<-time.After(every / 8)
 		if _, err := daemon.SdNotify(false, daemon.SdNotifyWatchdog); err != nil {
 			return err
 		}

@@ -165,7 +165,7 @@ FileDescriptorStoreMax=3
 	// "stored" and "late".
 	r.await("2 stored descriptors", func(events []Event) bool {
 		last := events[len(events)-1]
-		return last.Kind == EventFDStore && last.Status.StoredFDs == 2 && last.Status.State == Active
+		return last.Status.StoredFDs == 2 && last.Status.State == Active
 	})
 	var names string
 	if err := r.call(r.ctx, func() { names = r.services["a.service"].store.names() }); err != nil {
@@ -180,7 +180,7 @@ func TestWatchdog(t *testing.T) {
 	r := newRig(t, map[string]string{"a.service": `[Service]
 Type=notify
 ExecStart={helper} watchdog 3
-WatchdogSec=200ms
+WatchdogSec=2s
 Restart=on-watchdog
 RestartSec=1ms
 `})
