@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -32,6 +33,9 @@ var bindOptions = []Keyword{
 		bind: func(_ *parser, b *bindLine, _ Word) { b.common.V6Only = true }},
 }
 
+// maxBinds bounds what a few port ranges in one section can ask for.
+const maxBinds = 100_000
+
 // bindLine is a "bind" line under construction: the options go to all addresses.
 type bindLine struct {
 	binds  []Bind
@@ -45,6 +49,11 @@ func parseBind(p *parser, st *statement) {
 	ok := true
 	for _, w := range splitCommas(st.args[0]) {
 		more, good := p.bindAddress(w)
+		if len(p.px.px.Binds)+len(line.binds)+len(more) > maxBinds {
+			p.alert(w, "too many listening addresses in this section").Accepted = fmt.Sprintf("at most %d", maxBinds)
+			ok = false
+			break
+		}
 		line.binds = append(line.binds, more...)
 		ok = ok && good
 	}

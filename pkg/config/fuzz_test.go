@@ -32,9 +32,9 @@ func FuzzParse(f *testing.F) {
 		if (cfg == nil) != (err != nil) {
 			t.Fatalf("Parse(%q) = %v, %v: want exactly one of them", text, cfg, err)
 		}
-		lines := bytes.Count(text, []byte("\n")) + 1
+		lines := Lines(src)
 		for _, d := range append(alertsOf(err), warnings...) {
-			if d.Pos.File != "fuzz.cfg" || d.Pos.Line < 1 || d.Pos.Line > lines || d.Pos.Col < 1 || d.Message == "" {
+			if d.Pos.File != "fuzz.cfg" || d.Pos.Line < 1 || d.Pos.Line > len(lines) || d.Pos.Col < 1 || d.Pos.Col > len(lines[d.Pos.Line-1].Text)+1 || d.Message == "" {
 				t.Fatalf("Parse(%q): misplaced diagnostic %v", text, d)
 			}
 		}

@@ -61,6 +61,7 @@ type parser struct {
 	// Place of the line being parsed.
 	file  string
 	line  int
+	width int    // bytes of the line
 	words []Word // reused from line to line
 	ifs   []conditional
 
@@ -118,7 +119,11 @@ func (st *statement) arg(i int) Word {
 	return Word{Col: last.Col + len(last.Text)}
 }
 
-func (p *parser) pos(w Word) Pos { return Pos{File: p.file, Line: p.line, Col: w.Col} }
+// pos places a word. A part of an expanded variable counts from where the
+// variable stands, but not beyond the line.
+func (p *parser) pos(w Word) Pos {
+	return Pos{File: p.file, Line: p.line, Col: min(w.Col, p.width+1)}
+}
 
 func (p *parser) report(sev Severity, pos Pos, format string, a ...any) *Diagnostic {
 	d := &Diagnostic{Pos: pos, Severity: sev, Message: fmt.Sprintf(format, a...)}
@@ -184,6 +189,7 @@ func (p *parser) checkLineEnd(text []byte) {
 }
 
 func (p *parser) parseLine(text string) {
+	p.width = len(text)
 	words, fault := splitWords(text, p.lookup, p.words[:0])
 	p.words = words
 	if fault != nil {

@@ -161,3 +161,10 @@ func TestReadFiles(t *testing.T) {
 		t.Errorf("ReadFiles(none) = %v, want os.ErrNotExist", err)
 	}
 }
+
+func TestBindLimit(t *testing.T) {
+	_, _, alerts := parseText("frontend f\n bind :1-65535,:1-65535,:1-65535\n bind :80\n")
+	if len(alerts) != 1 || alerts[0].Pos.Line != 2 || alerts[0].Pos.Col != 16 {
+		t.Errorf("alerts = %s, want one at 2:16", format(alerts))
+	}
+}

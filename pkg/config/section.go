@@ -99,6 +99,9 @@ func (p *parser) openSection(words []Word) bool {
 	}
 	p.leaveSection()
 	p.section, p.sectionName = row.where, row.name
+	if row.where == 0 && len(words) > 1 {
+		p.sectionName = words[1].Text
+	}
 	switch {
 	case row.state == Pending:
 		p.broken = true

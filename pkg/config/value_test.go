@@ -6,7 +6,11 @@ import (
 )
 
 // silentParser is a parser outside of any file.
-func silentParser() *parser { return newParser(nil, Options{}) }
+func silentParser() *parser {
+	p := newParser(nil, Options{})
+	p.width = 80
+	return p
+}
 
 func TestDuration(t *testing.T) {
 	tests := []struct {
