@@ -67,6 +67,7 @@ var keys = []key{
 	{"Service", "EnvironmentFile", func(u *Unit, v string) error { return addPath(&u.Service.EnvironmentFiles, v) }},
 	{"Service", "WorkingDirectory", func(u *Unit, v string) error { u.Service.WorkingDirectory = v; return nil }},
 	{"Service", "RuntimeDirectory", setRuntimeDirectory},
+	{"Service", "RuntimeDirectoryMode", func(u *Unit, v string) error { return setBits(&u.Service.RuntimeDirectoryMode, v) }},
 	{"Service", "User", func(u *Unit, v string) error { u.Service.User = v; return nil }},
 	{"Service", "Group", func(u *Unit, v string) error { u.Service.Group = v; return nil }},
 	{"Service", "LimitNOFILE", setLimitNOFILE},
@@ -75,7 +76,10 @@ var keys = []key{
 		u.Service.OOMScoreAdjust = &n
 		return setInt(u.Service.OOMScoreAdjust, v, -1000, 1000)
 	}},
-	{"Service", "UMask", setUMask},
+	{"Service", "UMask", func(u *Unit, v string) error {
+		u.Service.UMask = new(int)
+		return setBits(u.Service.UMask, v)
+	}},
 	{"Service", "StandardInput", func(u *Unit, v string) error {
 		return setEnum(&u.Service.StandardInput, v, "null", "tty", "tty-force", "tty-fail")
 	}},
@@ -97,6 +101,8 @@ var keys = []key{
 	{"Service", "CapabilityBoundingSet", nil},
 	{"Service", "DynamicUser", nil},
 	{"Service", "IgnoreSIGPIPE", nil},
+	{"Service", "LimitCORE", nil},
+	{"Service", "LimitMEMLOCK", nil},
 	{"Service", "LockPersonality", nil},
 	{"Service", "MemoryDenyWriteExecute", nil},
 	{"Service", "NoNewPrivileges", nil},
@@ -118,6 +124,7 @@ var keys = []key{
 	{"Service", "RestrictNamespaces", nil},
 	{"Service", "RestrictRealtime", nil},
 	{"Service", "RestrictSUIDSGID", nil},
+	{"Service", "RuntimeDirectoryPreserve", nil}, // always kept here
 	{"Service", "SendSIGHUP", nil},
 	{"Service", "SyslogIdentifier", nil},
 	{"Service", "SystemCallArchitectures", nil},
@@ -125,6 +132,7 @@ var keys = []key{
 	{"Service", "SystemCallFilter", nil},
 	{"Service", "TTYVHangup", nil},
 	{"Service", "TTYVTDisallocate", nil},
+	{"Service", "TasksMax", nil},
 	{"Service", "UtmpIdentifier", nil},
 }
 

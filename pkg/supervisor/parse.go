@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/unit"
@@ -35,8 +36,9 @@ func Parse(name, file string, text []byte) (*Unit, error) {
 	if p.errs == nil {
 		p.check()
 	}
-	if err := p.errs.ErrorOrNil(); err != nil {
-		return nil, err
+	if p.errs != nil {
+		slices.SortStableFunc(p.errs.Errors, func(a, b error) int { return a.(*Fault).Line - b.(*Fault).Line })
+		return nil, p.errs
 	}
 	return p.unit, nil
 }
@@ -76,8 +78,7 @@ func (p *parser) joinLines(text []byte) []logicalLine {
 		start := i + 1
 		for strings.HasSuffix(line, "\\") {
 			line = strings.TrimSuffix(line, "\\")
-			i++
-			for i < len(raw) && isComment(raw[i]) {
+			for i++; i < len(raw) && isComment(raw[i]); {
 				i++
 			}
 			if i >= len(raw) {

@@ -208,8 +208,12 @@ func readLines(r io.ReadCloser, f func(string)) {
 // makeRuntimeDirs makes RuntimeDirectory= below the run directory.
 func (v *service) makeRuntimeDirs() error {
 	for _, d := range v.unit.Service.RuntimeDirectory {
-		if err := os.MkdirAll(filepath.Join(v.s.opts.RuntimeRoot, d), 0o755); err != nil {
+		path := filepath.Join(v.s.opts.RuntimeRoot, d)
+		if err := os.MkdirAll(path, 0o755); err != nil {
 			return fmt.Errorf("make RuntimeDirectory: %w", err)
+		}
+		if err := os.Chmod(path, fs.FileMode(v.unit.Service.RuntimeDirectoryMode)); err != nil {
+			return fmt.Errorf("set RuntimeDirectoryMode: %w", err)
 		}
 	}
 	return nil

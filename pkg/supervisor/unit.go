@@ -79,14 +79,15 @@ type Service struct {
 	FDStoreMax      int
 	FDStorePreserve string // no, restart, yes
 
-	Environment      []string // NAME=value
-	EnvironmentFiles []string // a leading "-": may be missing
-	WorkingDirectory string
-	RuntimeDirectory []string // below /run
-	User, Group      string
-	LimitNOFILE      *Limit
-	OOMScoreAdjust   *int
-	UMask            *int
+	Environment          []string // NAME=value
+	EnvironmentFiles     []string // a leading "-": may be missing
+	WorkingDirectory     string
+	RuntimeDirectory     []string // below /run
+	RuntimeDirectoryMode int
+	User, Group          string
+	LimitNOFILE          *Limit
+	OOMScoreAdjust       *int
+	UMask                *int
 
 	StandardInput  string // null, tty, tty-force, tty-fail
 	StandardOutput string // inherit, journal, null, tty, kmsg
@@ -113,16 +114,17 @@ func defaults(name, file string) *Unit {
 		File:       file,
 		StartLimit: StartLimit{Interval: 10 * time.Second, Burst: 5},
 		Service: Service{
-			Restart:         "no",
-			RestartSec:      100 * time.Millisecond,
-			TimeoutStart:    90 * time.Second,
-			TimeoutStop:     90 * time.Second,
-			KillSignal:      syscall.SIGTERM,
-			KillMode:        "control-group",
-			FDStorePreserve: "restart",
-			StandardInput:   "null",
-			StandardOutput:  "journal",
-			StandardError:   "inherit",
+			Restart:              "no",
+			RestartSec:           100 * time.Millisecond,
+			TimeoutStart:         90 * time.Second,
+			TimeoutStop:          90 * time.Second,
+			KillSignal:           syscall.SIGTERM,
+			KillMode:             "control-group",
+			FDStorePreserve:      "restart",
+			RuntimeDirectoryMode: 0o755,
+			StandardInput:        "null",
+			StandardOutput:       "journal",
+			StandardError:        "inherit",
 		},
 	}
 }

@@ -120,13 +120,13 @@ func addPath(dst *[]string, v string) error {
 	return absolute(strings.TrimPrefix(v, "-"))
 }
 
-func setUMask(u *Unit, v string) error {
+// setBits reads octal permission bits.
+func setBits(dst *int, v string) error {
 	n, err := strconv.ParseUint(v, 8, 12)
 	if err != nil {
-		return fmt.Errorf("%q: octal bits are needed", v)
+		return fmt.Errorf("%q: octal permission bits are needed", v)
 	}
-	mask := int(n)
-	u.Service.UMask = &mask
+	*dst = int(n)
 	return nil
 }
 
