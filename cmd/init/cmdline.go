@@ -14,7 +14,7 @@ import (
 // keys are read here:
 //
 //	sluice.syslog=host:port   send every log line there by UDP
-//	sluice.watchdog=off       leave hardware watchdogs alone
+//	sluice.watchdog=off       leave hardware watchdogs and kernel.panic alone
 //	sluice.modules=off        load no drivers
 //	sluice.log=console        print the services' log lines on the console
 //	sluice.slot=a|b           the image slot that was booted; init only logs it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/u-root/u-root/pkg/libinit"
@@ -39,18 +40,27 @@ var mounts = []libinit.Creator{
 	libinit.Dir{Name: "/root", Mode: 0o700},
 }
 
-// mountAll creates the table's entries. EBUSY means that the kernel mounted it
-// already (devtmpfs.mount).
+// mountAll creates the table's entries. What is mounted already stays: the kernel
+// may have mounted devtmpfs, a test something of its own.
 func (m *machine) mountAll(context.Context) error {
 	old := unix.Umask(0)
 	defer unix.Umask(old)
 	var errs error
 	for _, c := range mounts {
+		if m, ok := c.(libinit.Mount); ok && isMounted(m.Target) {
+			continue
+		}
 		if err := c.Create(); err != nil && !errors.Is(err, unix.EBUSY) {
 			errs = errors.Join(errs, fmt.Errorf("create %s: %w", c, err))
 		}
 	}
 	return errs
+}
+
+// isMounted reports whether path is on another file system than its parent.
+func isMounted(path string) bool {
+	var here, above unix.Stat_t
+	return unix.Stat(path, &here) == nil && unix.Stat(filepath.Dir(path), &above) == nil && here.Dev != above.Dev
 }
 
 func sethostname(name string) error {

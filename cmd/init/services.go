@@ -69,7 +69,10 @@ func (m *machine) startSupervisor(ctx context.Context) error {
 		}
 		m.runSteps(ctx, afterwards)
 	})
-	return errors.Join(err, m.serveControl(ctx), setPanic("/proc/sys/kernel"))
+	if !m.cmd.noWatchdog {
+		err = errors.Join(err, setPanic("/proc/sys/kernel"))
+	}
+	return errors.Join(err, m.serveControl(ctx))
 }
 
 // sinks returns where log lines go besides the rings.

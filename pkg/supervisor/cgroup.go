@@ -63,6 +63,13 @@ func (c cgroups) kill(unit string) {
 	}
 }
 
+// remove deletes the unit's cgroup, unless processes are still on their way out.
+func (c cgroups) remove(unit string) {
+	if c.root != "" {
+		_ = os.Remove(filepath.Join(c.root, unit))
+	}
+}
+
 // pids returns the unit's processes.
 func (c cgroups) pids(unit string) []int {
 	if c.root == "" {

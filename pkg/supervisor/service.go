@@ -367,6 +367,7 @@ func (v *service) dead(result string) {
 	v.stopWatchdog()
 	v.dropControl()
 	v.killRest()
+	v.s.cgroups.remove(v.unit.Name)
 	v.mainPID, v.mainQueue = 0, nil
 	v.result = result
 	v.endReload(fmt.Errorf("%s ended: %s", v.unit.Name, v.detail))
