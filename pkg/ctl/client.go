@@ -37,8 +37,8 @@ func Call(ctx context.Context, path, command string, payload []byte) (string, er
 // Stream is Call for long answers: w gets the answer as it arrives, until the
 // command ends or ctx does.
 func Stream(ctx context.Context, path, command string, payload []byte, w io.Writer) error {
-	if strings.ContainsAny(command, "\n;") {
-		return fmt.Errorf("command %q: a single line without \";\" is needed", command)
+	if strings.Contains(command, "\n") || len(splitCommands(command)) > 1 {
+		return fmt.Errorf("command %q: a single command on one line is needed", command)
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)

@@ -13,7 +13,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits of one connection.
@@ -195,12 +198,31 @@ func (c *session) execLine(ctx context.Context, cancel context.CancelFunc, line 
 	return c.prompt
 }
 
-// watchHangup reads until the client closes for good. A half-close (the client
-// said all it wanted) reads as EOF too and must not cancel, so only errors do.
+// watchHangup ends the commands of a client that goes away. A client that only
+// closed its sending side, as socat does at the end of its input, still reads.
 func (c *session) watchHangup(cancel context.CancelFunc) {
-	if _, err := io.Copy(io.Discard, c.in); err != nil {
+	if _, err := io.Copy(io.Discard, c.in); err != nil || c.hungUp() {
 		cancel()
 	}
+}
+
+// hungUp tells a closed connection from a half-closed one.
+func (c *session) hungUp() bool {
+	sc, ok := c.conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return true
+	}
+	hup := true
+	_ = raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(poll, 0)
+		hup = err == nil && n > 0 && poll[0].Revents&unix.POLLHUP != 0
+	})
+	return hup
 }
 
 func (c *session) fail(err error) {
