@@ -51,11 +51,11 @@ exec chroot "$0" /init -cmdline "sluice.modules=off sluice.watchdog=off"`, root)
 	defer cancel()
 	sock := fmt.Sprintf("/proc/%d/root/run/sluice/init.sock", cmd.Process.Pid)
 	awaitSocket(ctx, t, sock, ended, &console)
+	awaitLine(ctx, t, sock, "follow logs hello", "hello from the service")
 	// "start" of what is about to be up waits for it.
 	for _, tc := range []struct{ command, want string }{
 		{"start unit multi-user.target", "multi-user.target: active (active)"},
 		{"show units", "hello.service"},
-		{"show logs hello", "hello from the service"},
 		{"show boot", "services"},
 		{"poweroff", "power off: begun"},
 	} {
@@ -96,6 +96,30 @@ func awaitSocket(ctx context.Context, t *testing.T, sock string, ended <-chan er
 		}
 	}
 }
+
+// awaitLine runs a command that streams lines until one with text arrives.
+func awaitLine(ctx context.Context, t *testing.T, sock, command, text string) {
+	t.Helper()
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var got strings.Builder
+	found := false
+	_ = ctl.Stream(within, sock, command, nil, writerFunc(func(p []byte) (int, error) {
+		got.Write(p)
+		if strings.Contains(got.String(), text) {
+			found = true
+			cancel()
+		}
+		return len(p), nil
+	}))
+	if !found {
+		t.Errorf("%s = %q, want %q", command, got.String(), text)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // bootRoot makes a root file system with init and one service.
 func bootRoot(t *testing.T) string {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,6 +143,9 @@ func TestWatchdogFollowsHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	defer slog.SetDefault(old)
 	synctest.Test(t, func(t *testing.T) {
 		d := &watchdog{dev: &uwatchdog.Watchdog{File: f}, timeout: 30 * time.Second}
 		ctx, cancel := context.WithCancel(t.Context())
