@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -68,13 +67,13 @@ type fdStore struct{ socket string }
 
 // Keep sends a copy of fd to the manager, which hands it to our successor.
 func (s fdStore) Keep(name string, fd int) error {
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: s.socket, Net: "unixgram"})
+	// Not net.DialUnix: WriteMsgUnix refuses connected datagram sockets.
+	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	_, _, err = conn.WriteMsgUnix([]byte("FDSTORE=1\nFDNAME="+name), unix.UnixRights(fd), nil)
-	return err
+	defer unix.Close(sock)
+	return unix.Sendmsg(sock, []byte("FDSTORE=1\nFDNAME="+name), unix.UnixRights(fd), &unix.SockaddrUnix{Name: s.socket}, 0)
 }
 
 // Forget makes the manager close its copy.
