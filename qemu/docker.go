@@ -3,8 +3,11 @@ package qemu
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +18,11 @@ import (
 	"time"
 )
 
-// engineStart is how long an own container engine may take to answer.
-const engineStart = time.Minute
+// How long an own container engine may take to answer, and to end.
+const (
+	engineStart = time.Minute
+	engineStop  = 30 * time.Second
+)
 
 // Engine is a Docker engine: the machine's, or one of our own where none runs.
 type Engine struct {
@@ -39,13 +45,13 @@ func (l *Lab) OpenEngine(ctx context.Context, cacheDir string) (*Engine, error) 
 	if _, err := exec.LookPath("dockerd"); err != nil {
 		return nil, fmt.Errorf("no Docker engine answers and none can be started: %w (Debian package docker.io)", err)
 	}
-	dataDir, err := l.claimEngineData(filepath.Join(cacheDir, "docker"))
+	slot, err := l.claimEngineSlot(filepath.Join(cacheDir, "docker"))
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
 	for _, driver := range []string{"overlay2", "vfs"} {
-		e, err := l.startEngine(ctx, dataDir, driver)
+		e, err := l.startEngine(ctx, slot, driver)
 		if err == nil {
 			return e, e.sweep(ctx)
 		}
@@ -54,47 +60,91 @@ func (l *Lab) OpenEngine(ctx context.Context, cacheDir string) (*Engine, error) 
 	return nil, fmt.Errorf("start a Docker engine: %w", errors.Join(errs...))
 }
 
-// claimEngineData returns the first data directory below parent that no engine of
-// another run uses.
-func (l *Lab) claimEngineData(parent string) (string, error) {
+// engineSlot is where an own engine lives. Both directories are the same in each
+// run, so that an engine finds and removes what a killed one has left running.
+type engineSlot struct {
+	data string // images and containers
+	exec string // sockets and state of running containers; a short path, see unix(7)
+}
+
+// claimEngineSlot returns the first slot below parent that no other run uses. The
+// engine of a run that was killed may still be about to stop: its end is awaited.
+func (l *Lab) claimEngineSlot(parent string) (engineSlot, error) {
+	parent, err := filepath.Abs(parent)
+	if err != nil {
+		return engineSlot{}, err
+	}
 	for n := 0; ; n++ {
-		dir := filepath.Join(parent, strconv.Itoa(n))
-		if err := os.MkdirAll(dir, 0o711); err != nil {
-			return "", fmt.Errorf("make directory of the container engine: %w", err)
+		data := filepath.Join(parent, strconv.Itoa(n))
+		sum := sha256.Sum256([]byte(data))
+		slot := engineSlot{data: data, exec: "/run/sluice-lab/" + hex.EncodeToString(sum[:4])}
+		for _, dir := range []string{slot.data, slot.exec} {
+			if err := os.MkdirAll(dir, 0o711); err != nil {
+				return engineSlot{}, fmt.Errorf("make directory of the container engine: %w", err)
+			}
 		}
-		lock, err := tryLock(filepath.Join(dir, "lock"))
+		lock, err := tryLock(filepath.Join(data, "lock"))
 		if errors.Is(err, errLocked) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return engineSlot{}, err
 		}
 		l.Defer(lock.Close)
-		return dir, nil
+		return slot, slot.awaitOld()
 	}
 }
 
-// startEngine starts dockerd and waits until it answers.
-func (l *Lab) startEngine(ctx context.Context, dataDir, driver string) (*Engine, error) {
-	private := filepath.Join(l.Dir, "docker-"+driver)
-	if err := os.MkdirAll(private, 0o700); err != nil {
-		return nil, err
+// pidFile is where the slot's engine writes its process number.
+func (s engineSlot) pidFile() string { return filepath.Join(s.exec, "pid") }
+
+// awaitOld waits until an engine that a killed run has left in the slot has ended,
+// and removes the files by which a new one would take it for running.
+func (s engineSlot) awaitOld() error {
+	text, err := os.ReadFile(s.pidFile())
+	if err != nil {
+		return nil // there is none
 	}
-	logPath := filepath.Join(private, "log")
+	cmdline := "/proc/" + strings.TrimSpace(string(text)) + "/cmdline"
+	deadline := time.After(engineStop)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		args, err := os.ReadFile(cmdline)
+		if err != nil || !bytes.Contains(args, []byte(s.pidFile())) {
+			break // it has ended; the number may be another process's now
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return fmt.Errorf("the container engine of an earlier run, process %s, does not end", bytes.TrimSpace(text))
+		}
+	}
+	for _, path := range []string{s.pidFile(), filepath.Join(s.exec, "state/containerd/containerd.pid")} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// startEngine starts dockerd and waits until it answers.
+func (l *Lab) startEngine(ctx context.Context, slot engineSlot, driver string) (*Engine, error) {
+	logPath := filepath.Join(l.Dir, "docker-"+driver+".log")
 	logFile, err := os.Create(logPath)
 	if err != nil {
 		return nil, err
 	}
 	defer logFile.Close()
-	socket := "unix://" + filepath.Join(private, "sock")
-	cmd := exec.Command("dockerd", "--host", socket, "--data-root", filepath.Join(dataDir, driver),
-		"--exec-root", filepath.Join(private, "exec"), "--pidfile", filepath.Join(private, "pid"),
-		"--config-file", filepath.Join(private, "no-daemon.json"),
-		"--storage-driver", driver, "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
-	// dockerd insists that a config file named by flag exists.
-	if err := os.WriteFile(filepath.Join(private, "no-daemon.json"), []byte("{}\n"), 0o600); err != nil {
+	// Our engine must not read the machine's settings: dockerd wants a file.
+	settings := filepath.Join(slot.exec, "daemon.json")
+	if err := os.WriteFile(settings, []byte("{}\n"), 0o600); err != nil {
 		return nil, err
 	}
+	socket := "unix://" + filepath.Join(slot.exec, "sock")
+	cmd := exec.Command("dockerd", "--host", socket, "--config-file", settings, "--pidfile", slot.pidFile(),
+		"--data-root", filepath.Join(slot.data, driver), "--exec-root", filepath.Join(slot.exec, "state"),
+		"--storage-driver", driver, "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	proc, err := startProcess(nil, cmd, syscall.SIGTERM)
 	if err != nil {

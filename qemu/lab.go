@@ -200,7 +200,7 @@ func (l *Lab) Boot(cfg Config) (*VM, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Netns, cfg.Tap = l.Switch, tap
+	cfg.Netns, cfg.Tap, cfg.Dir = l.Switch, tap, l.Dir
 	vm, err := Start(cfg)
 	if err != nil {
 		return nil, errors.Join(err, l.RemoveLink(tap))

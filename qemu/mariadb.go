@@ -111,7 +111,8 @@ type MariaDB struct {
 // StartMariaDB starts a server at addrs on port 3306 and waits until it takes
 // connections.
 func (l *Lab) StartMariaDB(ctx context.Context, e *Engine, name string, addrs ...netip.Prefix) (*MariaDB, error) {
-	holder, err := l.runContainer(ctx, e, "--network", "none", "--hostname", name, mariadbImage, "sleep", "infinity")
+	// As the first process of its container, sleep hears no signal but KILL.
+	holder, err := l.runContainer(ctx, e, "--network", "none", "--hostname", name, "--stop-signal", "KILL", mariadbImage, "sleep", "infinity")
 	if err != nil {
 		return nil, fmt.Errorf("start network of %s: %w", name, err)
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	Tap   string    // tap link in Netns for the first NIC; "" is user networking
 	MAC   string    // of the first NIC; default QEMU's
 	Log   io.Writer // gets a copy of the serial console; may be nil
+	Dir   string    // where private files go; default the system's for temporary files
 	Extra []string  // more arguments for QEMU
 }
 
@@ -56,7 +57,7 @@ func Start(cfg Config) (*VM, error) {
 	if cfg.Name == "" {
 		cfg.Name = "vm"
 	}
-	dir, err := os.MkdirTemp("", "sluice-vm-")
+	dir, err := os.MkdirTemp(cfg.Dir, "sluice-vm-")
 	if err != nil {
 		return nil, fmt.Errorf("make directory for %s: %w", cfg.Name, err)
 	}
