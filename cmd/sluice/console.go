@@ -26,12 +26,15 @@ func (s *shell) console(ctx context.Context) error {
 
 	read := s.plainReader()
 	if f, ok := s.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.term = newTerminal(f, s.stdout)
+		var err error
+		if s.term, err = newTerminal(f, s.stdout); err != nil {
+			return err
+		}
 		s.banner()
 		read = s.term.readLine
 	}
-	for ctx.Err() == nil {
-		line, err := read()
+	for {
+		line, err := s.await(ctx, read)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -49,7 +52,29 @@ func (s *shell) console(ctx context.Context) error {
 			fmt.Fprintln(s.stdout, err)
 		}
 	}
-	return nil
+}
+
+// await reads a line; ctx's end counts as the end of input and leaves an ordinary
+// terminal behind. The read that is then still under way ends with the program.
+func (s *shell) await(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		line, err := read()
+		got <- result{line, err}
+	}()
+	select {
+	case r := <-got:
+		return r.line, r.err
+	case <-ctx.Done():
+		if s.term != nil {
+			s.term.restore()
+		}
+		return "", io.EOF
+	}
 }
 
 // interruptible runs one command, which ctrl-c ends.
@@ -92,24 +117,30 @@ func (s *shell) plainReader() func() (string, error) {
 type terminal struct {
 	file *os.File
 	edit *term.Terminal
+	mode *term.State // before raw mode
 }
 
-func newTerminal(in *os.File, out io.Writer) *terminal {
-	t := &terminal{file: in}
+func newTerminal(in *os.File, out io.Writer) (*terminal, error) {
+	mode, err := term.GetState(int(in.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("read terminal mode: %w", err)
+	}
+	t := &terminal{file: in, mode: mode}
 	t.edit = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
 	}{in, out}, prompt)
 	t.edit.AutoCompleteCallback = complete
-	return t
+	return t, nil
 }
 
+func (t *terminal) restore() { _ = term.Restore(int(t.file.Fd()), t.mode) }
+
 func (t *terminal) readLine() (string, error) {
-	state, err := term.MakeRaw(int(t.file.Fd()))
-	if err != nil {
+	if _, err := term.MakeRaw(int(t.file.Fd())); err != nil {
 		return "", fmt.Errorf("set terminal mode: %w", err)
 	}
-	defer func() { _ = term.Restore(int(t.file.Fd()), state) }()
+	defer t.restore()
 	// A serial line knows no size and says 0: the usual one is assumed.
 	if w, h, err := term.GetSize(int(t.file.Fd())); err == nil && w > 0 && h > 0 {
 		_ = t.edit.SetSize(w, h)
