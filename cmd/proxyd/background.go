@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // readyVariable marks the child of -D; its value is the descriptor on which the
@@ -49,12 +51,24 @@ func daemonize(ctx context.Context, args []string) error {
 	return nil
 }
 
-// tellParent ends the wait of the process that -D was given to.
-func tellParent() {
+// tellParent ends the wait of the process that -D was given to, and lets its
+// terminal go.
+func tellParent() error {
 	if !isDaemonChild() {
-		return
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	for fd := range 3 {
+		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
+			return fmt.Errorf("leave the terminal: %w", err)
+		}
 	}
 	w := os.NewFile(3, readyVariable)
-	_, _ = w.WriteString("1")
-	_ = w.Close()
+	defer w.Close()
+	_, err = w.WriteString("1")
+	return err
 }

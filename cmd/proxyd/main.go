@@ -78,7 +78,8 @@ func load(files []string, stderr io.Writer, quiet bool) (*config.Config, error) 
 	if err != nil {
 		return nil, err
 	}
-	conf, warnings, err := config.Parse(sources, config.Options{Getenv: os.LookupEnv})
+	host, _ := os.Hostname()
+	conf, warnings, err := config.Parse(sources, config.Options{Getenv: os.LookupEnv, Hostname: host})
 	if !quiet {
 		for _, w := range warnings {
 			fmt.Fprintf(stderr, "[WARNING] %v\n", w)

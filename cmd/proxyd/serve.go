@@ -82,7 +82,9 @@ func (p *program) announce(conf *config.Config) error {
 	for _, pid := range p.args.terminate {
 		p.relieve(pid, syscall.SIGTERM)
 	}
-	tellParent()
+	if err := tellParent(); err != nil {
+		return err
+	}
 	p.manager.ready(p.status())
 	return nil
 }

@@ -288,8 +288,11 @@ func (p *parser) unknownKeyword(w Word) {
 		d.Accepted = fmt.Sprintf("'%s' in section %s", w.Text, where)
 		return
 	}
-	if d.Suggest = nearest(w.Text, p.index.names(p.section)); d.Suggest == "" {
-		d.Accepted = p.index.done[p.section]
+	d.Accepted = p.index.done[p.section]
+	if d.Suggest = nearest(w.Text, p.index.names(p.section)); d.Suggest != "" {
+		if kw, _ := p.index.find(p.section, d.Suggest, ""); kw != nil {
+			d.Accepted = kw.synopsis()
+		}
 	}
 }
 
