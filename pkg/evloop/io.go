@@ -46,6 +46,16 @@ func ResetOnClose(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
 }
 
+// Unsent is the number of bytes written to fd that the peer has not acknowledged
+// yet (tcp(7), SIOCOUTQ).
+func Unsent(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Buffer holds bytes that were read and could not be written on yet.
 type Buffer struct {
 	data       [scratchSize]byte

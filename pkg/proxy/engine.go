@@ -100,7 +100,7 @@ func (e *Engine) addWorker() error {
 	if err != nil {
 		return err
 	}
-	w := &worker{e: e, loop: loop, acceptors: map[*listener]*acceptor{}}
+	w := &worker{e: e, loop: loop, acceptors: map[*listener]*acceptor{}, lingering: map[*lingerer]struct{}{}}
 	e.workers = append(e.workers, w)
 	e.running.Go(func() {
 		if err := loop.Run(); err != nil {

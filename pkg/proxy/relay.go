@@ -49,6 +49,7 @@ type half struct {
 	full  uint8          // consecutive reads that filled the scratch buffer
 	eof   bool           // the source sent FIN
 	shut  bool           // FIN was passed on
+	cut   bool           // the destination takes no more: nothing is read any more
 }
 
 // waiting reports whether the half holds bytes.
@@ -90,7 +91,7 @@ func (r *relay) pump(l *evloop.Loop, i int) pumpResult {
 				return pumpResult{}
 			}
 		}
-		if h.eof || !src.readable || !dst.writable {
+		if h.eof || h.cut || !src.readable || !dst.writable {
 			h.calm(l)
 			return pumpResult{}
 		}
@@ -203,15 +204,22 @@ func (h *half) drop(l *evloop.Loop) {
 	h.held, h.pipe = nil, nil
 }
 
-// finished reports whether both directions have ended and were delivered.
-func (r *relay) finished() bool {
-	return r.half[0].eof && r.half[1].eof && !r.half[0].waiting() && !r.half[1].waiting()
+// stop ends half i, whose destination is gone.
+func (r *relay) stop(l *evloop.Loop, i int) {
+	r.half[i].cut = true
+	r.half[i].drop(l)
 }
+
+// delivered reports whether half i has ended and nothing of it waits.
+func (h *half) delivered() bool { return h.eof && !h.waiting() }
+
+// finished reports whether both directions have ended and were delivered.
+func (r *relay) finished() bool { return r.half[0].delivered() && r.half[1].delivered() }
 
 // passFin sends FIN to the end that gets all of half i, once nothing waits.
 func (r *relay) passFin(i int) error {
 	h := &r.half[i]
-	if !h.eof || h.shut || h.waiting() {
+	if !h.delivered() || h.shut || h.cut {
 		return nil
 	}
 	h.shut = true

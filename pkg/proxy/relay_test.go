@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluice-lb/sluice/pkg/evloop"
 )
 
 func echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
@@ -110,6 +112,69 @@ func TestResetIsPassedOnAsReset(t *testing.T) {
 			r.sessions.wait(t, want, contains(want))
 		})
 	}
+}
+
+// What a server sent before its reset reaches a client that reads late, and then
+// the reset does.
+func TestBytesBeforeResetArrive(t *testing.T) {
+	answer := randomBytes(3 << 20)
+	s := serve(t, func(c *net.TCPConn) {
+		_, _ = io.ReadFull(c, make([]byte, 1)) // leaves bytes unread: close sends RST
+		_, _ = c.Write(answer)
+		awaitSent(t, c)
+	})
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	if _, err := c.Write([]byte("question")); err != nil {
+		t.Fatal(err)
+	}
+	r.sessions.wait(t, "SD", contains(" SD "))
+	got, err := io.ReadAll(c)
+	if !errors.Is(err, syscall.ECONNRESET) || !bytes.Equal(got, answer) {
+		t.Errorf("got %d of %d bytes and %v, want all and ECONNRESET", len(got), len(answer), err)
+	}
+}
+
+// A client that goes on sending to a server that answered and closed still gets
+// the answer.
+func TestAnswerBeforeFailedWriteArrives(t *testing.T) {
+	answer := randomBytes(1 << 20)
+	s := serve(t, func(c *net.TCPConn) {
+		_, _ = io.ReadFull(c, make([]byte, 1))
+		_, _ = c.Write(answer)
+		awaitSent(t, c)
+	})
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	go func() {
+		chunk := make([]byte, 64<<10)
+		for range 200 {
+			if _, err := c.Write(chunk); err != nil {
+				return
+			}
+		}
+	}()
+	// The reset is told to the reader or to the writer, whichever calls first.
+	if got, err := io.ReadAll(c); !bytes.Equal(got, answer) {
+		t.Errorf("got %d of %d bytes and %v, want all", len(got), len(answer), err)
+	}
+	r.sessions.wait(t, "SD", contains(" SD "))
+}
+
+// awaitSent waits until the peer has acknowledged all that was written.
+func awaitSent(t *testing.T, c *net.TCPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		left := 0
+		if err := raw.Control(func(fd uintptr) { left = evloop.Unsent(int(fd)) }); err != nil || left == 0 {
+			return
+		}
+	}
+	t.Error("the peer does not take the answer")
 }
 
 func TestSlowReaderHoldsOneBuffer(t *testing.T) {

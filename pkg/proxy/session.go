@@ -130,18 +130,33 @@ func (s *session) relayOn() {
 	more := false
 	for i := range s.half {
 		res := s.pump(s.w.loop, i)
-		if res.err != nil {
-			s.abort(res.end)
+		if res.err != nil && res.end == i {
+			s.abort(i)
 			return
+		}
+		if res.err != nil {
+			// What the gone end sent before still counts: its own half goes on until it
+			// ends or fails too.
+			s.stop(s.w.loop, i)
+			s.ends[res.end].readable = true
+			more = true
+			continue
 		}
 		more = more || res.more
 	}
-	if s.finished() {
+	switch {
+	case s.finished():
 		s.finish(byNobody, byNobody)
+		return
+	case s.half[clientEnd].cut && s.half[serverEnd].delivered():
+		s.abort(serverEnd)
+		return
+	case s.half[serverEnd].cut && s.half[clientEnd].delivered():
+		s.abort(clientEnd)
 		return
 	}
 	for i := range s.half {
-		if s.half[i].shut || !s.half[i].eof {
+		if s.half[i].shut || !s.half[i].delivered() {
 			continue
 		}
 		if err := s.passFin(i); err != nil {
@@ -164,7 +179,8 @@ func (s *session) abort(end int) {
 		who = byServer
 	}
 	if fd := s.ends[1-end].fd; fd >= 0 {
-		evloop.ResetOnClose(int(fd))
+		s.ends[1-end].fd = -1
+		s.w.resetAfterDelivery(int(fd))
 	}
 	s.finish(who, whileData)
 }

@@ -53,6 +53,7 @@ func (e *Engine) Stop() {
 	for _, w := range e.workers {
 		w.loop.Post(func() {
 			w.kill()
+			w.endLingering()
 			w.loop.Stop()
 		})
 	}

@@ -11,6 +11,7 @@ type worker struct {
 	count     int
 	spare     []*session
 	acceptors map[*listener]*acceptor
+	lingering map[*lingerer]struct{}
 	line      []byte // scratch for log lines
 }
 
