@@ -41,5 +41,7 @@ test: image lint
 	$(if $(SUDO),,SLUICE_FULL=1) go test -count=1 -p 1 -timeout 60m \
 		$(if $(SUDO),-exec "sudo env SLUICE_FULL=1 PATH=$$PATH:/usr/sbin") ./...
 
+# A container engine that was killed leaves its data directory mounted.
 clean:
+	@awk -v d="$(CURDIR)/$(BUILD)/" 'index($$5, d) == 1 { print $$5 }' /proc/self/mountinfo | tac | xargs -r $(SUDO) umount -l
 	$(SUDO) rm -rf $(BUILD)
