@@ -148,8 +148,8 @@ func FuzzGlob(f *testing.F) {
 	f.Add("pci:v*d[0-9]*", "pci:v1d2")
 	f.Add("[a-", "[")
 	f.Fuzz(func(t *testing.T, pattern, s string) {
-		glob(pattern, s)
-		if !strings.ContainsAny(pattern, `*?[\`) && glob(pattern, s) != (pattern == s) {
+		got := glob(pattern, s) // must end
+		if !strings.ContainsAny(pattern, `*?[\`) && got != (pattern == s) {
 			t.Errorf("glob(%q, %q) differs from equality", pattern, s)
 		}
 	})

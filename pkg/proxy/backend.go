@@ -124,6 +124,7 @@ func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
 	if b.weighted == 0 {
 		return nil, assignNone
 	}
+	s.choice = b.weighted > 1
 	i := -1
 	if avoid != nil && b.weighted > 1 {
 		i = b.pick.Pick(func(i int) bool { return b.servers[i] == avoid || b.servers[i].isFull() })

@@ -19,6 +19,11 @@ var (
 // (configuration manual, "retries"); a shorter connect timeout shortens it.
 const retryPause = time.Second
 
+// impatience limits an attempt when "timeout connect" is not set and another
+// server could be tried instead. It leaves room for two lost SYN packets, which
+// are repeated after one and three seconds (RFC 6298).
+const impatience = 4 * time.Second
+
 // choose asks the backend for a server and connects to it. avoid is a server that
 // just failed and is taken again only if there is no other.
 func (s *session) choose(avoid *server) {
@@ -86,7 +91,11 @@ func (s *session) connect() {
 		s.finish(byResource, whileConnecting)
 		return
 	}
-	s.arm(s.beConf.Timeouts.Connect)
+	limit := s.beConf.Timeouts.Connect
+	if limit == 0 && s.choice {
+		limit = impatience
+	}
+	s.arm(limit)
 }
 
 // dial starts a connection to the assigned server.

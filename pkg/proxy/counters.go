@@ -9,7 +9,6 @@ type proxyStats struct {
 	peakSessions                atomic.Int64
 	connectErrors, retries      atomic.Int64
 	redispatches, queueTimeouts atomic.Int64
-	deniedByLimit               atomic.Int64
 }
 
 // addBytes counts bytes from and to clients.

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/evloop"
+	"golang.org/x/sys/unix"
 )
 
 func TestLeastconnSplitsHeldConnections(t *testing.T) {
@@ -387,4 +388,38 @@ func TestMaxconnBeyondFileLimitIsExplained(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "LimitNOFILE") {
 		t.Errorf("Start() = %v, want advice on LimitNOFILE", err)
 	}
+}
+
+// Without "timeout connect", a server that swallows packets does not hold a
+// client for minutes as long as there is another one.
+func TestSilentServerIsLeftWithoutConnectTimeout(t *testing.T) {
+	// A listening socket with a full backlog drops further SYN packets.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	silent, _, err := evloop.ListenAddr(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler, err := net.Dial("tcp", silent.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	s2 := serve(t, named("s2"))
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+silent.String(), "s2="+s2.Addr().String()), Options{})
+	for range 2 {
+		if name := greeting(t, r.dial()); name != "s2" {
+			t.Errorf("greeted by %q", name)
+		}
+	}
+	r.notices.wait(t, "DOWN", contains("connection timed out"))
 }

@@ -62,6 +62,7 @@ type session struct {
 	deferred     bool // on the loop's list of tasks
 	logged       bool
 	redispatched bool
+	choice       bool   // there were other servers to pick when this one was
 	retries      uint16 // connection attempts that failed
 	queuePos     int32  // sessions ahead when it was queued
 	place        queuePlace

@@ -62,6 +62,7 @@ type Service struct {
 	ExecStop        []Command
 
 	Restart         string // no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog
+	//lint:ignore ST1011 systemd's name of the key
 	RestartSec      time.Duration
 	RestartSteps    int
 	RestartMaxDelay time.Duration
