@@ -28,6 +28,9 @@ need /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 need dockerd docker.io
 need mmdebstrap mmdebstrap
 need mariadb mariadb-client
+# The judge of the configuration language; what lint lists files with.
+need haproxy haproxy
+need git git
 # The tests of unit files and of file systems.
 need systemd-analyze systemd
 need fsck.vfat dosfstools

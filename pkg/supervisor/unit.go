@@ -61,7 +61,7 @@ type Service struct {
 	ExecReload      []Command
 	ExecStop        []Command
 
-	Restart         string // no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog
+	Restart string // no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog
 	//lint:ignore ST1011 systemd's name of the key
 	RestartSec      time.Duration
 	RestartSteps    int
