@@ -23,7 +23,7 @@ func (b *builder) checkNetwork() {
 	for i := range n.Routes {
 		r := &n.Routes[i]
 		normalizeRoute(r)
-		if r.Gateway.IsValid() && !r.OnLink && !b.faulty["Network"] && !b.faulty["Address"] && !reachable(n, r.Gateway) {
+		if r.Gateway.IsValid() && !r.OnLink && !b.faulty["Network"] && !b.faulty["Address"] && !n.DHCP.Enabled && !reachable(n, r.Gateway) {
 			b.fault(b.routeAt[i], "a gateway within a prefix of this file's addresses, or [Route] with GatewayOnLink=yes",
 				"gateway %s is not on the link", r.Gateway)
 		}

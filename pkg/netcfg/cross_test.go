@@ -22,6 +22,13 @@ func TestFaultsAcrossKeys(t *testing.T) {
 		{"vip glob", "b.vip", "[VIP]\nAddress=198.18.0.9/32\nLink=eth[\n", "b.vip:3:6: Link=: \"eth[\" is no glob"},
 		{"ipv6 mtu", "b.network", "[Match]\nName=e\n[Link]\nMTUBytes=1000\n[Network]\nAddress=fd00::1/64\n", "b.network:6:9: IPv6 does not work"},
 		{"families", "b.network", "[Match]\nName=e\n[Route]\nDestination=10.0.0.0/8\nGateway=fd00::1\n", "b.network:3:1: destination 10.0.0.0/8 and gateway fd00::1 are of different families"},
+		{"dhcpv6", "b.network", "[Match]\nName=e\n[Network]\nDHCP=ipv6\n", "b.network:4:6: DHCP=: DHCPv6 is not there; IPv6AcceptRA=yes"},
+		{"dhcp word", "b.network", "[Match]\nName=e\n[Network]\nDHCP=yse\n", "b.network:4:6: DHCP=: unknown word \"yse\" (did you mean \"yes\"?)"},
+		{"client id", "b.network", "[Match]\nName=e\n[DHCPv4]\nClientIdentifier=duid-only\n", "b.network:4:18: ClientIdentifier=: unknown word"},
+		{"dhcp host name", "b.network", "[Match]\nName=e\n[DHCPv4]\nHostname=a b\n", "b.network:4:10: Hostname=: \"a b\" is no host name"},
+		{"dhcp metric", "b.network", "[Match]\nName=e\n[DHCPv4]\nRouteMetric=-1\n", "b.network:4:13: RouteMetric=: -1 is out of range"},
+		{"ntp url", "b.network", "[Match]\nName=e\n[Network]\nNTP=ntp://x\n", "b.network:4:5: NTP=: \"ntp://x\" is no host name"},
+		{"ntp half address", "b.network", "[Match]\nName=e\n[Network]\nNTP=10.0.0\n", "b.network:4:5: NTP=: \"10.0.0\" is no host name"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -47,7 +54,7 @@ func TestOverlappingMatchIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Resolve(cfg, newFakeOS().Links)
+	d := Resolve(cfg, newFakeOS().Links, nil)
 	if want := "a.network matches eth0 and eth1: address 198.18.0.2 is set on eth0 only"; len(d.Problems) != 1 || d.Problems[0] != want {
 		t.Errorf("Problems = %q, want %q", d.Problems, want)
 	}

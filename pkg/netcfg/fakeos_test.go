@@ -94,7 +94,7 @@ func (f *fakeOS) replaceAddr(l *Link, op Op) error {
 		a := &f.Addrs[i]
 		if a.Index == op.Index && sameAddr(a.Address, op.Addr) {
 			// In place only protocol and lifetime change.
-			a.Protocol, a.Deprecated = Protocol, op.Addr.Deprecated
+			a.Protocol, a.Deprecated, a.Expires = Protocol, op.Addr.Deprecated, op.Addr.Expires
 			return nil
 		}
 	}

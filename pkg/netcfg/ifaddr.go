@@ -3,6 +3,7 @@ package netcfg
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -38,6 +39,10 @@ func (k *Kernel) replaceAddr(index int, a Address) error {
 		req.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD)))
 	}
 	life := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Valid: forever, Prefered: forever}}
+	if !a.Expires.IsZero() {
+		left := max(1, time.Until(a.Expires).Round(time.Second)/time.Second)
+		life.Valid, life.Prefered = uint32(left), uint32(left)
+	}
 	if a.Deprecated {
 		life.Prefered = 0
 	}
@@ -93,8 +98,9 @@ func (k *Kernel) addrs() ([]LinkAddr, error) {
 		return nil, err
 	}
 	var out []LinkAddr
+	now := time.Now()
 	for _, m := range msgs {
-		a, err := parseAddr(m)
+		a, err := parseAddr(m, now)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +109,7 @@ func (k *Kernel) addrs() ([]LinkAddr, error) {
 	return out, nil
 }
 
-func parseAddr(m []byte) (LinkAddr, error) {
+func parseAddr(m []byte, now time.Time) (LinkAddr, error) {
 	msg := nl.DeserializeIfAddrmsg(m)
 	attrs, err := nl.ParseRouteAttr(m[msg.Len():])
 	if err != nil {
@@ -122,6 +128,10 @@ func parseAddr(m []byte) (LinkAddr, error) {
 			out.Label = nl.BytesToString(a.Value)
 		case unix.IFA_FLAGS:
 			flags = binary.NativeEndian.Uint32(a.Value)
+		case unix.IFA_CACHEINFO:
+			if life := nl.DeserializeIfaCacheInfo(a.Value); life.Valid != forever {
+				out.Expires = now.Add(time.Duration(life.Valid) * time.Second)
+			}
 		case ifaProto:
 			out.Protocol = a.Value[0]
 		}

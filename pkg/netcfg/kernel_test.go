@@ -228,9 +228,10 @@ func TestReload(t *testing.T) {
 	l.file("10-lan.network", strings.Replace(lanFile, "::2/64", "::2/48", 1)+"DNS=198.18.0.1 fd00:198:18::1\nDomains=lan.example\n")
 	l.file("20-mysql.vip", "[VIP]\nAddress=198.18.0.11/32\n")
 	var plan bytes.Buffer
-	l.must(r.ShowPlan(t.Context(), &plan))
+	l.must(r.ShowPlan(t.Context(), "", &plan))
 	want := "addr del fd00:198:18::2/64 dev eth0\naddr replace fd00:198:18::2/48 nodad dev eth0\naddr replace 198.18.0.11/32 dev eth0\n" +
-		"addr del 198.18.0.10/32 dev eth0\naddr del fd00:198:18::10/128 dev eth0\n"
+		"addr del 198.18.0.10/32 dev eth0\naddr del fd00:198:18::10/128 dev eth0\n" +
+		"resolv.conf nameserver [198.18.0.1 fd00:198:18::1] search [lan.example]\n"
 	if plan.String() != want {
 		t.Errorf("plan =\n%s\nwant\n%s", plan.String(), want)
 	}
@@ -241,12 +242,12 @@ func TestReload(t *testing.T) {
 		t.Errorf("state after the reload:\n%s", render(s))
 	}
 	plan.Reset()
-	l.must(r.ShowPlan(t.Context(), &plan))
+	l.must(r.ShowPlan(t.Context(), "", &plan))
 	if plan.String() != "nothing to change\n" {
 		t.Errorf("plan after the reload = %q", plan.String())
 	}
 	text, err := os.ReadFile(l.resolv)
-	if want := "# written by netd from DNS= and Domains=\nsearch lan.example\nnameserver 198.18.0.1\nnameserver fd00:198:18::1\n"; string(text) != want {
+	if want := "# written by netd from DNS=, Domains= and DHCP\nsearch lan.example\nnameserver 198.18.0.1\nnameserver fd00:198:18::1\n"; string(text) != want {
 		t.Errorf("resolv.conf = %q, %v, want %q", text, err, want)
 	}
 }

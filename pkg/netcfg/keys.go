@@ -1,6 +1,7 @@
 package netcfg
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -46,6 +47,18 @@ var networkKeys = []key{
 		b.net.AcceptRA = new(bool)
 		return setBool(b.net.AcceptRA, v)
 	}},
+	{"Network", "DHCP", "yes, no, ipv4", setDHCP},
+	{"Network", "NTP", "host names or addresses separated by blanks", addNTP},
+	{"DHCPv4", "UseDNS", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.UseDNS, v) }},
+	{"DHCPv4", "UseDomains", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.UseDomains, v) }},
+	{"DHCPv4", "UseNTP", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.UseNTP, v) }},
+	{"DHCPv4", "UseRoutes", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.UseRoutes, v) }},
+	{"DHCPv4", "UseHostname", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.UseHostname, v) }},
+	{"DHCPv4", "UseMTU", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.UseMTU, v) }},
+	{"DHCPv4", "RouteMetric", "0..2147483647", func(b *builder, v string) error { return setInt(&b.net.DHCP.RouteMetric, v, 0, 1<<31-1) }},
+	{"DHCPv4", "ClientIdentifier", "mac, duid", setClientID},
+	{"DHCPv4", "SendHostname", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.SendHostname, v) }},
+	{"DHCPv4", "Hostname", "a host name, e.g. lb1 or lb1.example.com", setDHCPHostname},
 	{"Address", "Address", acceptPrefix, func(b *builder, v string) error { return setPrefix(&b.addr.Prefix, v) }},
 	{"Address", "Peer", acceptPrefix, func(b *builder, v string) error { return setPrefix(&b.addr.Peer, v) }},
 	{"Address", "Label", "1 to 15 bytes that start with the link's name, e.g. eth0:lan", setLabel},
@@ -76,7 +89,7 @@ var vipKeys = []key{
 func (k *key) once() bool {
 	switch k.section + "." + k.name {
 	case "Match.Name", "Match.MACAddress", "Match.Driver", "Match.Type",
-		"Network.Address", "Network.Gateway", "Network.DNS", "Network.Domains", "VIP.Address":
+		"Network.Address", "Network.Gateway", "Network.DNS", "Network.Domains", "Network.NTP", "VIP.Address":
 		return false
 	}
 	return true
@@ -130,12 +143,71 @@ func addDomains(b *builder, v string) error {
 		b.net.Domains = nil
 	}
 	for _, w := range strings.Fields(v) {
-		if len(w) > 253 || strings.Trim(strings.ToLower(w), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		if !isDomain(w) {
 			return fmt.Errorf("%q is no domain name", w)
 		}
 		b.net.Domains = append(b.net.Domains, w)
 	}
 	return nil
+}
+
+// isDomain tells whether s can be a domain or host name.
+func isDomain(s string) bool {
+	return s != "" && len(s) <= 253 && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
+}
+
+func setDHCP(b *builder, v string) error {
+	switch v {
+	case "ipv4":
+		b.net.DHCP.Enabled = true
+		return nil
+	case "ipv6":
+		return errors.New("DHCPv6 is not there; IPv6AcceptRA=yes makes addresses from router advertisements")
+	}
+	err := setBool(&b.net.DHCP.Enabled, v)
+	if err != nil {
+		return &wordError{word: v, words: []string{"yes", "no", "ipv4"}}
+	}
+	return nil
+}
+
+func addNTP(b *builder, v string) error {
+	if v == "" {
+		b.net.NTP = nil
+	}
+	for _, w := range strings.Fields(v) {
+		var a netip.Addr
+		switch {
+		case setAddr(&a, w) == nil:
+			w = a.String()
+		case !isDomain(w) || strings.Trim(w, "0123456789.") == "":
+			return fmt.Errorf("%q is no host name or address", w)
+		}
+		b.net.NTP = appendNew(b.net.NTP, []string{w})
+	}
+	return nil
+}
+
+func setClientID(b *builder, v string) error {
+	words := []string{"mac", "duid"}
+	if !slices.Contains(words, v) {
+		return &wordError{word: v, words: words}
+	}
+	b.net.DHCP.ClientID = v
+	return nil
+}
+
+func setDHCPHostname(b *builder, v string) error {
+	if !isHostname(v) {
+		return fmt.Errorf("%q is no host name", v)
+	}
+	b.net.DHCP.Hostname = v
+	return nil
+}
+
+// isHostname tells whether the kernel and a DHCP server can take s as a host name.
+func isHostname(s string) bool {
+	return isDomain(s) && len(s) <= 64 && !strings.HasPrefix(s, "-") && !strings.HasPrefix(s, ".")
 }
 
 func addVIPAddress(b *builder, v string) error {

@@ -3,7 +3,6 @@ package netcfg
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -15,12 +14,16 @@ import (
 
 // Options say how a Manager runs.
 type Options struct {
-	Dir        string        // configuration directory
-	ResolvConf string        // path to write when DNS= is configured
-	Online     time.Duration // longest wait for required links before READY=1
-	Watchdog   time.Duration // between WATCHDOG=1 messages; 0 is never
-	Notify     func(string)  // sends a state of sd_notify(3); called by Run's goroutine
-	Log        *slog.Logger
+	Dir        string // configuration directory
+	ResolvConf string // path to write when name servers are configured
+	StateDir   string // for what survives a restart: DHCP leases
+	// SetHostname sets the host name for UseHostname=; nil leaves it.
+	SetHostname func(string) error
+	Clock       Clock         // for NTP=; nil leaves the time
+	Online      time.Duration // longest wait for required links before READY=1
+	Watchdog    time.Duration // between WATCHDOG=1 messages; 0 is never
+	Notify      func(string)  // sends a state of sd_notify(3); called by Run's goroutine
+	Log         *slog.Logger
 }
 
 // Time limits of the loop.
@@ -36,7 +39,7 @@ const (
 type Manager struct {
 	opts  Options
 	net   *Kernel
-	calls chan func()
+	calls chan func(context.Context)
 	done  chan struct{} // closed when Run returned
 
 	cfg      *Config
@@ -53,6 +56,10 @@ type Manager struct {
 	failed     map[string]bool // operations that failed in the last sync, with cause
 	tries      int             // syncs in a row with a failed operation
 	schedule   announcements
+	dhcp       dhcpClients
+	reports    chan dhcpReport // of DHCP clients
+	hostname   string          // that was set last
+	timekeeper *timekeeper
 	counts     counters
 }
 
@@ -66,8 +73,9 @@ type counters struct {
 // NewManager returns a Manager for a configuration that was loaded from
 // opts.Dir.
 func NewManager(cfg *Config, k *Kernel, opts Options) *Manager {
-	return &Manager{opts: opts, net: k, cfg: cfg, calls: make(chan func()), done: make(chan struct{}),
+	return &Manager{opts: opts, net: k, cfg: cfg, calls: make(chan func(context.Context)), done: make(chan struct{}),
 		carrier: map[int]string{}, configured: map[int]bool{}, schedule: announcements{},
+		dhcp: dhcpClients{}, reports: make(chan dhcpReport), timekeeper: newTimekeeper(opts.Clock, k, opts.Log),
 		counts: counters{announced: map[netip.Addr]int{}}}
 }
 
@@ -80,7 +88,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.sync(reasonStart, Changes{}); err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	defer m.stopDHCP()
+	defer m.timekeeper.start(ctx)()
+	defer cancel()
+	if err := m.sync(ctx, reasonStart, Changes{}); err != nil {
 		return err
 	}
 	online := time.After(m.opts.Online)
@@ -107,12 +119,16 @@ func (m *Manager) Run(ctx context.Context) error {
 			}
 		case <-settled:
 			settled = nil
-			err = m.sync(reasonEvent, watch.Take())
+			err = m.sync(ctx, reasonEvent, watch.Take())
 		case <-retry:
 			retry = nil
-			err = m.sync(reasonEvent, watch.Take())
+			err = m.sync(ctx, reasonEvent, watch.Take())
+		case r := <-m.reports:
+			if m.takeReport(r) {
+				err = m.sync(ctx, reasonLease, Changes{})
+			}
 		case f := <-m.calls:
-			f()
+			f(ctx)
 		case <-announce:
 			m.announce()
 		case <-online:
@@ -143,6 +159,7 @@ const (
 	reasonStart reason = iota
 	reasonReload
 	reasonEvent
+	reasonLease
 )
 
 // observe looks at the kernel and works out what it should look like.
@@ -151,7 +168,10 @@ func (m *Manager) observe(cfg *Config) (*Desired, *State, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	desired := Resolve(cfg, state.Links)
+	if cfg == m.cfg {
+		m.admitDHCP(state.Links)
+	}
+	desired := Resolve(cfg, state.Links, m.dhcp.leases(time.Now()))
 	var keys []string
 	for _, d := range desired.Links {
 		for _, s := range d.Sysctls {
@@ -163,7 +183,7 @@ func (m *Manager) observe(cfg *Config) (*Desired, *State, error) {
 }
 
 // sync compares, changes the difference and schedules announcements.
-func (m *Manager) sync(why reason, changes Changes) error {
+func (m *Manager) sync(ctx context.Context, why reason, changes Changes) error {
 	if changes.Lost > 0 {
 		m.counts.lost += changes.Lost
 		m.opts.Log.Warn("network events were lost, looked at everything again", "times", changes.Lost)
@@ -185,10 +205,26 @@ func (m *Manager) sync(why reason, changes Changes) error {
 	}
 	m.missing = missing(desired, state)
 	m.reannounce(why, ops, changes)
+	m.steerDHCP(ctx, changes)
+	m.timekeeper.set(desired.NTP)
+	m.takeHostname(desired.Hostname)
 	if err := writeResolvConf(m.opts.ResolvConf, desired.DNS, desired.Domains); err != nil {
 		m.opts.Log.Error("name servers not written", "err", err)
 	}
 	return nil
+}
+
+// takeHostname sets the host name of a lease; a lost lease leaves it.
+func (m *Manager) takeHostname(name string) {
+	if name == "" || name == m.hostname || m.opts.SetHostname == nil {
+		return
+	}
+	m.hostname = name
+	if err := m.opts.SetHostname(name); err != nil {
+		m.opts.Log.Error("host name not set", "name", name, "err", err)
+		return
+	}
+	m.opts.Log.Info("host name set from the dhcp lease", "name", name)
 }
 
 func (m *Manager) apply(why reason, ops []Op) {
@@ -238,7 +274,7 @@ func (m *Manager) reannounce(why reason, ops []Op, changes Changes) {
 		fresh := m.carrier[d.Index] != hw || changes.NoCarrier[d.Index]
 		for _, a := range d.Addrs {
 			set := slices.ContainsFunc(ops, func(o Op) bool {
-				return o.Kind == OpAddrReplace && o.Index == d.Index && o.Addr == a.Address
+				return o.Kind == OpAddrReplace && !o.Renew && o.Index == d.Index && o.Addr == a.Address
 			})
 			if up && (fresh || set || why == reasonStart) {
 				m.schedule.add(now, d.Index, a.Prefix.Addr(), a.Announce)
@@ -298,11 +334,11 @@ func (m *Manager) tell() {
 	}
 }
 
-// do runs f in Run's goroutine.
-func (m *Manager) do(ctx context.Context, f func()) error {
+// do runs f in Run's goroutine; run is Run's context.
+func (m *Manager) do(ctx context.Context, f func(run context.Context)) error {
 	ran := make(chan struct{})
 	select {
-	case m.calls <- func() { f(); close(ran) }:
+	case m.calls <- func(run context.Context) { f(run); close(ran) }:
 		<-ran
 		return nil
 	case <-ctx.Done():
@@ -315,13 +351,13 @@ func (m *Manager) do(ctx context.Context, f func()) error {
 // Reload reads the directory again and applies it. A directory with faults is
 // refused with all of them and nothing changes.
 func (m *Manager) Reload(ctx context.Context) (err error) {
-	if derr := m.do(ctx, func() { err = m.reload() }); derr != nil {
+	if derr := m.do(ctx, func(run context.Context) { err = m.reload(run) }); derr != nil {
 		return derr
 	}
 	return err
 }
 
-func (m *Manager) reload() error {
+func (m *Manager) reload(ctx context.Context) error {
 	if m.ready {
 		m.opts.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicros()))
 	}
@@ -331,7 +367,7 @@ func (m *Manager) reload() error {
 	} else {
 		m.counts.reloads++
 		m.cfg = cfg
-		err = m.sync(reasonReload, Changes{})
+		err = m.sync(ctx, reasonReload, Changes{})
 	}
 	if m.ready {
 		m.opts.Notify("READY=1\nSTATUS=" + m.status)
@@ -344,32 +380,4 @@ func monotonicMicros() int64 {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail with this clock
 	return ts.Nano() / 1000
-}
-
-// ShowPlan writes what a reload would change now.
-func (m *Manager) ShowPlan(ctx context.Context, w io.Writer) error {
-	cfg, err := Load(m.opts.Dir)
-	if err != nil {
-		return err
-	}
-	var ops []Op
-	if derr := m.do(ctx, func() {
-		var desired *Desired
-		var state *State
-		if desired, state, err = m.observe(cfg); err == nil {
-			ops = Plan(desired, state)
-		}
-	}); derr != nil {
-		return derr
-	}
-	if err != nil {
-		return err
-	}
-	if len(ops) == 0 {
-		fmt.Fprintln(w, "nothing to change")
-	}
-	for _, op := range ops {
-		fmt.Fprintln(w, op)
-	}
-	return nil
 }

@@ -19,11 +19,28 @@ type Network struct {
 	MAC       string // lower case with colons; "" leaves the link's own
 	Required  bool   // readiness waits for it
 	AcceptRA  *bool  // nil leaves the kernel's setting
+	DHCP      DHCP
 	Addresses []Address
 	Routes    []Route
 	DNS       []netip.Addr
 	Domains   []string
+	NTP       []string // host names or addresses
 }
+
+// DHCP says whether and how a link asks a DHCPv4 server. It is comparable.
+type DHCP struct {
+	Enabled bool
+	// What of a lease is used besides the address.
+	UseDNS, UseDomains, UseNTP, UseRoutes, UseHostname, UseMTU bool
+	RouteMetric                                                int
+	ClientID                                                   string // mac or duid
+	SendHostname                                               bool
+	Hostname                                                   string // "" is the system's
+}
+
+// defaultDHCP is systemd.network(5)'s, except that a lease does not name the host
+// and the client identifier is the hardware address.
+var defaultDHCP = DHCP{UseDNS: true, UseNTP: true, UseRoutes: true, RouteMetric: 1024, ClientID: "mac", SendHostname: true}
 
 // Match selects links; an empty list matches every link.
 type Match struct {
@@ -39,6 +56,8 @@ type Address struct {
 	DAD    bool         // IPv6 duplicate address detection
 	// Deprecated addresses are no source of own connections (preferred lifetime 0).
 	Deprecated bool
+	// Expires is when the kernel drops the address; zero is never.
+	Expires time.Time
 }
 
 // Route is one configured route. It is comparable.

@@ -84,7 +84,10 @@ func Load(dir string) (*Config, error) {
 		}
 		cfg.VIPs = append(cfg.VIPs, b.vips...)
 	}
-	whole := !slices.ContainsFunc(builders, func(b *builder) bool { return b.faulty["Network"] || b.faulty["Address"] })
+	// With DHCP an address may come that holds a VIP.
+	whole := !slices.ContainsFunc(builders, func(b *builder) bool {
+		return b.faulty["Network"] || b.faulty["Address"] || b.net != nil && b.net.DHCP.Enabled
+	})
 	for _, b := range builders {
 		b.checkVIPs(cfg, whole)
 	}
@@ -123,7 +126,7 @@ func parseFile(name, text string, report func(*Diagnostic)) *builder {
 	table := vipKeys
 	if strings.HasSuffix(name, ".network") {
 		table = networkKeys
-		b.net = &Network{File: name, Required: true}
+		b.net = &Network{File: name, Required: true, DHCP: defaultDHCP}
 	}
 	seen := map[string]entry{}
 	for _, sec := range scan(name, text, report) {

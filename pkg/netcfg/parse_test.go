@@ -12,7 +12,7 @@ import (
 func TestLoadReportsEveryFault(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"10-lan.network": "Name=eth0\n[Match]\nNmae=eth0\n[Network]\nAddress=198.18.0.2\nGateway = 198.18.9.1\nDHCP=yes\n" +
+		"10-lan.network": "Name=eth0\n[Match]\nNmae=eth0\n[Network]\nAddress=198.18.0.2\nGateway = 198.18.9.1\nLLDP=yes\n" +
 			"[Adress]\nAddress=1.2.3.4/24\n[Link]\nMTUBytes=9\nMTUBytes=1400\nnonsense\n[Route]\nDestination=10.0.0.1/8\n[Route]\nMetric=\\\n  5\n[Broken\nX=1\n",
 		"20-a.vip":         "[VIP]\r\nAddress=198.18.0.10/32\r\nLink=10-lan.netwrok\r\nAnnounce=yse\r\n",
 		"21-b.vip":         "[VIP]\nAddress=198.18.0.11/32\n[VIP]\nAnnounceCount=100\nLink=10-lna.network\nAddress=198.18.0.12/32\n",
@@ -72,7 +72,7 @@ func TestFactoryFilesAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Resolve(cfg, newFakeOS().Links)
+	d := Resolve(cfg, newFakeOS().Links, nil)
 	if len(d.Missing)+len(d.Problems) != 0 || len(d.Links) != 2 || len(d.Links[1].Addrs) != 3 || d.Links[1].Name != "eth0" {
 		t.Errorf("Resolve = %+v, want two addresses and a VIP on the first Ethernet link", d)
 	}

@@ -3,6 +3,7 @@ package netcfg
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // OpKind is what an operation does.
@@ -28,6 +29,7 @@ type Op struct {
 	MAC    string
 	MTU    int
 	Addr   Address
+	Renew  bool // the address is there and gets a new lifetime only
 	Route  Route
 	Sysctl Sysctl
 }
@@ -107,8 +109,9 @@ func (p *planner) addrs(d *DesiredLink) {
 			p.ops = append(p.ops, Op{Kind: OpAddrDel, Index: d.Index, Link: d.Name, Addr: clash.Address})
 		}
 		got := p.observed(d.Index, want.Address)
-		if clash != nil || got == nil || got.Protocol != Protocol || got.Deprecated != want.Deprecated {
-			p.ops = append(p.ops, Op{Kind: OpAddrReplace, Index: d.Index, Link: d.Name, Addr: want.Address})
+		set := clash != nil || got == nil || got.Protocol != Protocol || got.Deprecated != want.Deprecated
+		if set || otherLifetime(got.Address, want.Address) {
+			p.ops = append(p.ops, Op{Kind: OpAddrReplace, Index: d.Index, Link: d.Name, Addr: want.Address, Renew: !set})
 		}
 	}
 }
@@ -119,6 +122,12 @@ func sameAddr(a, b Address) bool {
 		return a.Prefix.Addr() == b.Prefix.Addr()
 	}
 	return a.Prefix == b.Prefix && a.Peer == b.Peer
+}
+
+// otherLifetime tells whether the addresses end at different times; the kernel
+// counts in whole seconds.
+func otherLifetime(got, want Address) bool {
+	return got.Expires.IsZero() != want.Expires.IsZero() || got.Expires.Sub(want.Expires).Abs() > 2*time.Second
 }
 
 func (p *planner) observed(index int, want Address) *LinkAddr {

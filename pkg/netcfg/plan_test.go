@@ -61,7 +61,7 @@ func loadRows(t *testing.T) []*row {
 // carryOut plans, applies each operation, and returns the plan as text.
 func carryOut(f *fakeOS, cfg *Config) (string, error) {
 	var b strings.Builder
-	for _, op := range Plan(Resolve(cfg, f.Links), &f.State) {
+	for _, op := range Plan(Resolve(cfg, f.Links, nil), &f.State) {
 		fmt.Fprintln(&b, op)
 		if err := f.apply(op); err != nil {
 			return b.String(), err

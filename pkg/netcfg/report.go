@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // missing says what a required link still lacks.
@@ -39,11 +40,8 @@ func (s *State) lacks(index int, want Address) string {
 		if a.Index != index || !sameAddr(a.Address, want) {
 			continue
 		}
-		switch {
-		case a.Duplicate:
-			return "a duplicate: another station has it"
-		case a.Tentative:
-			return "being checked for duplicates"
+		if what := a.fault(); what != "ok" {
+			return what
 		}
 		return ""
 	}
@@ -71,7 +69,7 @@ func (m *Manager) summary() string {
 // ShowNetwork writes links, addresses, VIPs, routes and counters.
 func (m *Manager) ShowNetwork(ctx context.Context, w io.Writer) error {
 	var b bytes.Buffer
-	if err := m.do(ctx, func() { m.report(&b) }); err != nil {
+	if err := m.do(ctx, func(context.Context) { m.report(&b) }); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())
@@ -79,45 +77,67 @@ func (m *Manager) ShowNetwork(ctx context.Context, w io.Writer) error {
 }
 
 func (m *Manager) report(w io.Writer) {
-	fmt.Fprintf(w, "status: %s\n", m.status)
-	for _, l := range m.state.Links {
-		i := slices.IndexFunc(m.desired.Links, func(d DesiredLink) bool { return d.Index == l.Index })
-		d, file := DesiredLink{}, "unmanaged"
-		if i >= 0 {
-			d = m.desired.Links[i]
-			file = d.File
-			if file == "" {
-				file = "builtin"
-			}
+	s := m.look()
+	fmt.Fprintf(w, "status: %s\n", s.Status)
+	for _, l := range s.Links {
+		fmt.Fprintf(w, "link %s: %s, %s, mtu %d, %s, %s\n", l.Name, word(l.Up, "up", "down"), word(l.Carrier, "carrier", "no carrier"), l.MTU, orDash(l.MAC), l.File)
+		if l.DHCP != nil {
+			fmt.Fprintf(w, "  dhcp %s\n", l.DHCP)
 		}
-		fmt.Fprintf(w, "link %s: %s, %s, mtu %d, %s, %s\n", l.Name, word(l.Up, "up", "down"), word(l.Carrier, "carrier", "no carrier"), l.MTU, orDash(l.MAC), file)
-		m.reportAddrs(w, l, d)
-		for _, r := range m.state.Routes {
-			if r.Index == l.Index {
-				fmt.Fprintf(w, "  route %s, %s\n", r.Route, word(r.Protocol == Protocol, "static", "foreign"))
-			}
+		for _, a := range l.Addresses {
+			reportAddr(w, a)
+		}
+		for _, r := range l.Routes {
+			fmt.Fprintf(w, "  route %s, %s\n", r.Route, r.Origin)
 		}
 	}
-	for f := range m.failed {
+	for _, f := range s.Failed {
 		fmt.Fprintf(w, "failed: %s\n", f)
 	}
+	fmt.Fprintf(w, "dns: %s\ndomains: %s\ntime: %s\n", orDash(join(s.DNS)), orDash(strings.Join(s.Domains, " ")), s.Time)
 	fmt.Fprintf(w, "repairs: %d\nlast repair: %s\nlost events: %d\nreloads: %d\nrefused reloads: %d\n",
-		m.counts.repairs, orDash(m.counts.lastRepair), m.counts.lost, m.counts.reloads, m.counts.refused)
+		s.Counters.Repairs, orDash(s.Counters.LastRepair), s.Counters.LostEvents, s.Counters.Reloads, s.Counters.RefusedReloads)
 }
 
-func (m *Manager) reportAddrs(w io.Writer, l Link, d DesiredLink) {
-	for _, want := range d.Addrs {
-		what := m.state.lacks(l.Index, want.Address)
-		if what == "" {
-			what = "ok"
+func reportAddr(w io.Writer, a AddressStatus) {
+	switch a.Origin {
+	case "static", "vip", "dhcp":
+		fmt.Fprintf(w, "  %s %s, %s, announced %d", word(a.Origin == "vip", "vip", "address"), a.Address, a.State, a.Announced)
+		if a.Origin == "dhcp" {
+			fmt.Fprint(w, ", dhcp")
 		}
-		fmt.Fprintf(w, "  %s %s, %s, announced %d\n", word(want.VIP, "vip", "address"), want.Prefix, what, m.counts.announced[want.Prefix.Addr()])
-	}
-	for _, a := range m.state.Addrs {
-		if a.Index == l.Index && a.Protocol != Protocol {
-			fmt.Fprintf(w, "  address %s, foreign\n", a.Prefix)
+	default:
+		fmt.Fprintf(w, "  address %s, %s", a.Address, a.Origin)
+		if a.State != "ok" {
+			fmt.Fprintf(w, ", %s", a.State)
 		}
 	}
+	if !a.Expires.IsZero() {
+		fmt.Fprintf(w, ", %d s left", left(a.Expires))
+	}
+	fmt.Fprintln(w)
+}
+
+// String returns the state of the client and of its lease on one line.
+func (d *DHCPStatus) String() string {
+	if d.Lease == nil {
+		return d.State
+	}
+	s := fmt.Sprintf("%s, %s from %s", d.State, d.Lease.Address, d.Lease.Server)
+	if !d.Expires.IsZero() {
+		s += fmt.Sprintf(", renews in %d s, ends in %d s", left(d.Renews), left(d.Expires))
+	}
+	return s
+}
+
+func left(t time.Time) int { return max(0, int(time.Until(t)/time.Second)) }
+
+func join(addrs []netip.Addr) string {
+	var words []string
+	for _, a := range addrs {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, " ")
 }
 
 func word(yes bool, a, b string) string {
@@ -129,29 +149,39 @@ func word(yes bool, a, b string) string {
 
 func orDash(s string) string { return word(s == "", "-", s) }
 
-// writeResolvConf replaces the file atomically when there are name servers and
-// its content differs.
+// writeResolvConf replaces the file atomically when its content differs. Without
+// name servers only a file that netd wrote is changed.
 func writeResolvConf(path string, dns []netip.Addr, domains []string) error {
-	if len(dns) == 0 || path == "" {
+	const header = "# written by netd from DNS=, Domains= and DHCP\n"
+	if path == "" {
 		return nil
 	}
+	old, err := os.ReadFile(path)
+	if len(dns) == 0 && (err != nil || !bytes.HasPrefix(old, []byte("# written by netd "))) {
+		return nil // what somebody else wrote stays
+	}
 	var b bytes.Buffer
-	b.WriteString("# written by netd from DNS= and Domains=\n")
+	b.WriteString(header)
 	if len(domains) > 0 {
 		fmt.Fprintf(&b, "search %s\n", strings.Join(domains, " "))
 	}
 	for _, a := range dns {
 		fmt.Fprintf(&b, "nameserver %s\n", a)
 	}
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, b.Bytes()) {
+	if err == nil && bytes.Equal(old, b.Bytes()) {
 		return nil
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".resolv.conf-")
+	return replaceFile(path, b.Bytes())
+}
+
+// replaceFile writes a file atomically; its reader sees the old or the new text.
+func replaceFile(path string, text []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name()) // is gone after the rename
-	_, err = tmp.Write(b.Bytes())
+	_, err = tmp.Write(text)
 	if err == nil {
 		err = tmp.Chmod(0o644)
 	}

@@ -15,8 +15,10 @@ type Desired struct {
 	// the configuration that cannot be put in place as things are.
 	Missing  []string
 	Problems []string
-	DNS      []netip.Addr
+	DNS      []netip.Addr // of the files first, then of leases
 	Domains  []string
+	NTP      []string // host names or addresses
+	Hostname string   // of a lease; "" leaves it
 }
 
 // DesiredLink is what one link should look like; it should be up in any case.
@@ -27,6 +29,7 @@ type DesiredLink struct {
 	MAC      string // "" leaves it
 	MTU      int    // 0 leaves it
 	Required bool
+	DHCP     DHCP
 	Addrs    []DesiredAddr
 	Routes   []Route
 	Sysctls  []Sysctl
@@ -36,6 +39,7 @@ type DesiredLink struct {
 type DesiredAddr struct {
 	Address
 	VIP      bool
+	DHCP     bool
 	Required bool
 	Announce Announce
 }
@@ -47,16 +51,17 @@ type Sysctl struct{ Key, Value string }
 type resolver struct {
 	cfg    *Config
 	links  []Link
+	leases map[int]*Lease
 	out    *Desired
 	byFile map[string][]int // file to indices in out.Links
 	addrs  map[netip.Addr]string
 	routes map[routeID]string
 }
 
-// Resolve applies the configuration to the links at hand. Every loopback link
-// is brought up, also without a file.
-func Resolve(cfg *Config, links []Link) *Desired {
-	r := &resolver{cfg: cfg, links: links, out: &Desired{}, byFile: map[string][]int{},
+// Resolve applies the configuration to the links at hand and the leases that they
+// hold, by index. Every loopback link is brought up, also without a file.
+func Resolve(cfg *Config, links []Link, leases map[int]*Lease) *Desired {
+	r := &resolver{cfg: cfg, links: links, leases: leases, out: &Desired{}, byFile: map[string][]int{},
 		addrs: map[netip.Addr]string{}, routes: map[routeID]string{}}
 	taken := map[string]bool{} // X-First files that have their link
 	for i := range links {
@@ -71,6 +76,13 @@ func Resolve(cfg *Config, links []Link) *Desired {
 		}
 		r.out.DNS = appendNew(r.out.DNS, n.DNS)
 		r.out.Domains = appendNew(r.out.Domains, n.Domains)
+		r.out.NTP = appendNew(r.out.NTP, n.NTP)
+	}
+	// After all static addresses, which win.
+	for i := range r.out.Links {
+		if d := &r.out.Links[i]; d.DHCP.Enabled {
+			r.lease(d)
+		}
 	}
 	for _, v := range cfg.VIPs {
 		r.vip(v)
@@ -99,7 +111,7 @@ func (r *resolver) link(l *Link, taken map[string]bool) {
 			continue
 		}
 		taken[n.File] = true
-		d := DesiredLink{Index: l.Index, Name: l.Name, File: n.File, MAC: n.MAC, MTU: n.MTU, Required: n.Required}
+		d := DesiredLink{Index: l.Index, Name: l.Name, File: n.File, MAC: n.MAC, MTU: n.MTU, Required: n.Required, DHCP: n.DHCP}
 		for _, a := range n.Addresses {
 			if where, dup := r.addrs[a.Prefix.Addr()]; dup {
 				r.problem("%s matches %s and %s: address %s is set on %s only", n.File, where, l.Name, a.Prefix.Addr(), where)
@@ -109,12 +121,7 @@ func (r *resolver) link(l *Link, taken map[string]bool) {
 			d.Addrs = append(d.Addrs, DesiredAddr{Address: a, Required: n.Required, Announce: defaultAnnounce})
 		}
 		for _, rt := range n.Routes {
-			if where, dup := r.routes[rt.id()]; dup {
-				r.problem("route %s is set on %s and not on %s: another Metric= is needed", rt, where, l.Name)
-				continue
-			}
-			r.routes[rt.id()] = l.Name
-			d.Routes = append(d.Routes, rt)
+			r.route(&d, rt, "Metric=")
 		}
 		r.byFile[n.File] = append(r.byFile[n.File], len(r.out.Links))
 		r.out.Links = append(r.out.Links, d)
@@ -122,6 +129,59 @@ func (r *resolver) link(l *Link, taken map[string]bool) {
 	}
 	if l.Type == "loopback" {
 		r.out.Links = append(r.out.Links, DesiredLink{Index: l.Index, Name: l.Name})
+	}
+}
+
+// route adds a route unless another link has it.
+func (r *resolver) route(d *DesiredLink, rt Route, key string) {
+	if where, dup := r.routes[rt.id()]; dup {
+		r.problem("route %s is set on %s and not on %s: another %s is needed", rt, where, d.Name, key)
+		return
+	}
+	r.routes[rt.id()] = d.Name
+	d.Routes = append(d.Routes, rt)
+}
+
+// lease adds what the link's lease grants and the file wants of it.
+func (r *resolver) lease(d *DesiredLink) {
+	l := r.leases[d.Index]
+	if l == nil {
+		if d.Required {
+			r.out.Missing = append(r.out.Missing, d.Name+" has no DHCP lease")
+		}
+		return
+	}
+	if where, dup := r.addrs[l.Address.Addr()]; dup {
+		r.problem("address %s of the DHCP lease of %s is set on %s already", l.Address.Addr(), d.Name, where)
+		return
+	}
+	r.addrs[l.Address.Addr()] = d.Name
+	d.Addrs = append(d.Addrs, DesiredAddr{DHCP: true, Required: d.Required, Announce: defaultAnnounce,
+		Address: Address{Prefix: l.Address, Expires: l.Expires()}})
+	if d.DHCP.UseMTU && d.MTU == 0 {
+		d.MTU = l.MTU
+	}
+	if d.DHCP.UseRoutes {
+		for _, lr := range l.Routes {
+			rt := Route{Dst: lr.Destination, Gateway: lr.Gateway, Source: l.Address.Addr(), Metric: d.DHCP.RouteMetric}
+			rt.OnLink = lr.Gateway.IsValid() && !l.Address.Contains(lr.Gateway)
+			normalizeRoute(&rt)
+			r.route(d, rt, "RouteMetric=")
+		}
+	}
+	if d.DHCP.UseDNS {
+		r.out.DNS = appendNew(r.out.DNS, l.DNS)
+	}
+	if d.DHCP.UseDomains {
+		r.out.Domains = appendNew(r.out.Domains, l.Domains)
+	}
+	if d.DHCP.UseNTP {
+		for _, a := range l.NTP {
+			r.out.NTP = appendNew(r.out.NTP, []string{a.String()})
+		}
+	}
+	if d.DHCP.UseHostname && r.out.Hostname == "" {
+		r.out.Hostname = l.Hostname
 	}
 }
 
@@ -172,7 +232,11 @@ func sysctls(d *DesiredLink, n *Network) []Sysctl {
 	if n != nil && n.AcceptRA != nil {
 		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/accept_ra", word(*n.AcceptRA, "1", "0")})
 	}
-	if slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is6() }) {
+	slaac := n != nil && n.AcceptRA != nil && *n.AcceptRA
+	if slaac { // addresses of the hardware address, no temporary ones
+		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/autoconf", "1"}, Sysctl{"net/ipv6/conf/" + d.Name + "/use_tempaddr", "0"})
+	}
+	if slaac || slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is6() }) {
 		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/disable_ipv6", "0"})
 	}
 	if slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is4() && a.Prefix.Bits() < 32 }) {

@@ -21,6 +21,13 @@ type State struct {
 	Sysctls map[string]string
 }
 
+// Address protocols (IFA_PROTO) that the kernel uses, linux/if_addr.h.
+const (
+	protoLoopback  = 1
+	protoRA        = 2
+	protoLinkLocal = 3
+)
+
 // Link is one network link.
 type Link struct {
 	Index   int
@@ -103,6 +110,9 @@ func (a Address) String() string {
 	}
 	if a.Deprecated {
 		s += " preferred_lft 0"
+	}
+	if !a.Expires.IsZero() {
+		s += " dynamic"
 	}
 	return s
 }
