@@ -27,6 +27,7 @@ need /usr/share/seabios/bios-256k.bin seabios
 need /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
 need dockerd docker.io
 need mmdebstrap mmdebstrap
+need qemu-img qemu-utils
 need mariadb mariadb-client
 # The judge of the configuration language; what lint lists files with.
 need haproxy haproxy
