@@ -2,201 +2,84 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
-
-	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
-// errArguments makes execute print the command's synopsis.
-var errArguments = errors.New("wrong arguments")
-
-// command is one row of the command table: help, completion and the console come
-// from it.
-type command struct {
-	name, args, help string
-	run              func(ctx context.Context, s *shell, args []string) error
+// group is a part of the command table with its heading in help.
+type group struct {
+	title string
+	rows  []command
 }
 
 // commands returns the table. It is a function because help reads it.
-func commands() []command {
-	return []command{
-		{"status", "", "show services, network and proxy", status},
-		{"reload", "[proxy|network]", "read the configuration files again and put them in force", reload},
-		{"check", "[FILE]", "check a proxy configuration, or the network files if FILE is a directory", check},
-		{"logs", "UNIT [-n LINES] [-f]", "show a unit's log; -f goes on until ctrl-c", logs},
-		{"start", "UNIT", "start a unit", unitAction("start")},
-		{"stop", "UNIT", "stop a unit", unitAction("stop")},
-		{"restart", "UNIT", "stop and start a unit", unitAction("restart")},
-		{"boot", "", "show what the boot did and how long it took", daemonCommand("init", "show boot")},
-		{"ctl", "DAEMON COMMAND...", "send a command to a daemon's control socket (init, netd, proxyd); \"help\" lists them", control},
-		{"shell", "", "rescue shell; \"exit\" comes back", rescueShell},
-		{"reboot", "", "stop all services and restart the machine", daemonCommand("init", "reboot")},
-		{"poweroff", "", "stop all services and switch the machine off", daemonCommand("init", "poweroff")},
-		{"version", "", "print the version", func(_ context.Context, s *shell, args []string) error {
-			_, err := fmt.Fprintln(s.stdout, "Sluice", version)
-			return err
+func commands() []group {
+	return []group{
+		{"Look", []command{
+			{"status", "", "services, network and proxy", nil, status},
+			{"show status", "", "the same as status", nil, status},
+			{"show config", "[edited|running|saved|factory|NUMBER] [FILE]", "a configuration, or one file of it", configArguments, showConfig},
+			{"show network", "", "links, addresses, virtual addresses, routes", nil, daemonCommand("netd", "show network")},
+			{"show revisions", "", "the configurations that were applied", nil, showRevisions},
+			{"show log", "[UNIT [LINES]]", "the end of a unit's log, or of all", onlyFirst(unitNames), showLog},
+			{"show units", "", "services and their states", nil, daemonCommand("init", "show units")},
+			{"show boot", "", "what the boot did and how long it took", nil, daemonCommand("init", "show boot")},
+			{"show users", "", "who may log in", nil, daemonCommand("confd", "show users")},
+			{"diff", "[A [B]]", "what changes from configuration A (running) to B (edited)", configNames, diff},
+			{"check", "[FILE]", "judge the edited configuration and show its plan; or a proxy file, or a directory of network files", fileNames, check},
 		}},
-		{"help", "", "list the commands", help},
+		{"Configure", []command{
+			{"setup", "", "asks for addresses and a first service, step by step", nil, setup},
+			{"edit proxy", "", "edit the proxy's configuration", nil, editFile("proxy.cfg")},
+			{"edit network", "[FILE]", "edit a network file, or a new one", onlyFirst(networkFiles), editNetwork},
+			{"edit hosts", "", "edit the table of hosts", nil, editFile("hosts")},
+			{"edit hostname", "", "edit the host name", nil, editFile("hostname")},
+			{"edit ntp", "", "edit the list of time servers", nil, editFile("ntp.conf")},
+			{"apply", "[--confirm TIME] [--note TEXT] [--force]", "put the edited configuration in force; with --confirm it goes back after TIME (such as 5m) unless confirmed; --force: also over what others applied", flags("--confirm", "--note", "--force"), apply},
+			{"confirm", "", "keep what apply --confirm put in force", nil, confirm},
+			{"save", "[--note TEXT]", "keep the running configuration over a reboot", flags("--note"), save},
+			{"discard", "", "forget the edited configuration", nil, discard},
+			{"rollback", "NUMBER", "put an earlier revision in force", onlyFirst(revisionNumbers), rollback},
+			{"backup", "FILE", "write the configuration to FILE as tar.gz; - is the standard output", fileNames, backup},
+			{"restore", "FILE", "make a backup the edited configuration", fileNames, restore},
+			{"factory-reset", "[--yes]", "put the factory's configuration in force", flags("--yes"), factoryReset},
+			{"password", "[USER]", "set a password (of admin)", onlyFirst(userNames), password},
+		}},
+		{"Test", []command{
+			{"ping", "HOST [-c COUNT]", "send echo requests and time the answers", nil, ping},
+			{"resolve", "NAME|ADDRESS", "look a name or an address up", nil, resolve},
+		}},
+		{"Run", []command{
+			{"reload", "[proxy|network]", "read the files in force again", first("proxy", "network"), reload},
+			{"logs", "UNIT [-n LINES] [-f]", "show a unit's log; -f goes on until ctrl-c", unitThen("-n", "-f"), logs},
+			{"start", "UNIT", "start a unit", onlyFirst(unitNames), unitAction("start")},
+			{"stop", "UNIT", "stop a unit", onlyFirst(unitNames), unitAction("stop")},
+			{"restart", "UNIT", "stop and start a unit", onlyFirst(unitNames), unitAction("restart")},
+			{"boot", "", "the same as show boot", nil, daemonCommand("init", "show boot")},
+			{"ctl", "DAEMON COMMAND...", "send a command to a daemon's control socket; \"help\" lists them", first("confd", "init", "netd", "proxyd"), control},
+			{"shell", "", "rescue shell; \"exit\" comes back", nil, rescueShell},
+			{"reboot", "", "stop all services and restart the machine", nil, leave("reboot")},
+			{"poweroff", "", "stop all services and switch the machine off", nil, leave("poweroff")},
+			{"version", "", "print the version", nil, printVersion},
+			{"help", "[COMMAND|all]", "list the commands, or explain one", helpWords, help},
+			{"login", "", "the console of a tty: asks who is there, then reads commands", nil, loginConsole},
+			{"exit", "", "log out", nil, func(context.Context, *shell, []string) error { return errExit }},
+			{"quit", "", "the same as exit", nil, func(context.Context, *shell, []string) error { return errExit }},
+		}},
 	}
 }
 
-func findCommand(name string) *command {
-	for _, c := range commands() {
-		if c.name == name {
-			return &c
-		}
-	}
-	return nil
-}
-
-// suggest names the commands that begin like word.
-func suggest(word string) string {
-	for n := len(word); n > 0; n-- {
-		for _, c := range commands() {
-			if strings.HasPrefix(c.name, word[:n]) {
-				return fmt.Sprintf(" (did you mean %q?)", c.name)
-			}
-		}
-	}
-	return ""
-}
-
-func help(_ context.Context, s *shell, _ []string) error {
-	for _, c := range commands() {
-		fmt.Fprintf(s.stdout, "  %-28s %s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
-	}
-	return nil
-}
-
-// daemonCommand passes a fixed command on to a daemon.
-func daemonCommand(daemon, command string) func(context.Context, *shell, []string) error {
-	return func(ctx context.Context, s *shell, args []string) error {
-		if len(args) > 0 {
-			return errArguments
-		}
-		return s.pass(ctx, daemon, command)
-	}
-}
-
-// pass sends a command and prints its answer as it comes.
-func (s *shell) pass(ctx context.Context, daemon, command string) error {
-	err := ctl.Stream(ctx, s.socket(daemon), command, nil, s.stdout)
-	if err == nil || ctx.Err() != nil {
-		return nil
-	}
-	if failed := (*ctl.CommandError)(nil); errors.As(err, &failed) {
-		return err
-	}
-	return fmt.Errorf("%s does not answer: %w", daemon, err)
-}
-
-func unitAction(verb string) func(context.Context, *shell, []string) error {
-	return func(ctx context.Context, s *shell, args []string) error {
-		if len(args) != 1 {
-			return errArguments
-		}
-		return s.pass(ctx, "init", verb+" unit "+escape(args[0]))
-	}
-}
-
-// escape protects a word from the control protocol's own meaning of blanks and
-// semicolons.
-func escape(word string) string {
-	return strings.NewReplacer(`\`, `\\`, " ", `\ `, ";", `\;`, "<", `\<`).Replace(word)
-}
-
-func reload(ctx context.Context, s *shell, args []string) error {
-	daemon := "proxyd"
-	switch {
-	case len(args) > 1:
-		return errArguments
-	case len(args) == 1 && args[0] == "network":
-		daemon = "netd"
-	case len(args) == 1 && args[0] != "proxy":
-		return errArguments
-	}
-	return s.pass(ctx, daemon, "reload")
-}
-
-// check judges files with the program that would load them.
-func check(ctx context.Context, s *shell, args []string) error {
-	if len(args) > 1 {
-		return errArguments
-	}
-	file := proxyFile
-	if len(args) == 1 {
-		file = args[0]
-	}
-	cmd := exec.CommandContext(ctx, "proxyd", "-c", "-f", file)
-	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		cmd = exec.CommandContext(ctx, "netd", "-c", "-config", file)
-	}
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
-	if path, err := exec.LookPath("/usr/sbin/" + cmd.Args[0]); err == nil && cmd.Err != nil {
-		cmd.Path, cmd.Err = path, nil
-	}
-	cmd.Stdout, cmd.Stderr = s.stdout, s.stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("check %s: %w", file, err)
-	}
-	return nil
-}
-
-func logs(ctx context.Context, s *shell, args []string) error {
-	unit, lines, follow := "", "", false
-	for i := 0; i < len(args); i++ {
-		switch {
-		case args[i] == "-f":
-			follow = true
-		case args[i] == "-n" && i+1 < len(args):
-			i++
-			if _, err := strconv.ParseUint(args[i], 10, 31); err != nil {
-				return fmt.Errorf("-n %s: a number of lines is needed", args[i])
-			}
-			lines = args[i]
-		case unit == "":
-			unit = args[i]
-		default:
-			return errArguments
-		}
-	}
-	if unit == "" {
-		return errArguments
-	}
-	if follow {
-		return s.pass(ctx, "init", "follow logs "+escape(unit))
-	}
-	return s.pass(ctx, "init", strings.TrimSpace("show logs "+escape(unit)+" "+lines))
-}
-
-func control(ctx context.Context, s *shell, args []string) error {
-	if len(args) < 2 {
-		return errArguments
-	}
-	words := make([]string, len(args)-1)
-	for i, w := range args[1:] {
-		words[i] = escape(w)
-	}
-	return s.pass(ctx, args[0], strings.Join(words, " "))
-}
-
-// rescueShell runs the image's shell on the same terminal.
-func rescueShell(ctx context.Context, s *shell, args []string) error {
+func printVersion(_ context.Context, s *shell, args []string) error {
 	if len(args) > 0 {
 		return errArguments
 	}
-	cmd := exec.CommandContext(ctx, "/bin/sh")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.stdin, s.stdout, s.stderr
-	cmd.Env = append(os.Environ(), "PATH=/usr/bin:/usr/sbin:/bbin:/bin:/sbin", "HOME=/root", "PS1=# ")
-	err := cmd.Run()
-	// The shell's own exit status is the user's business.
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return nil
-	}
+	_, err := fmt.Fprintln(s.stdout, "Sluice", version)
 	return err
+}
+
+func helpWords(_ context.Context, _ *shell, args []string) []string {
+	words := nextWords(args)
+	if len(args) == 0 {
+		words = append(words, "all")
+	}
+	return words
 }

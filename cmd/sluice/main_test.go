@@ -31,9 +31,25 @@ func daemonAt(t *testing.T, dir, name string, table ...ctl.Command) {
 	})
 }
 
+// testShell is a shell with its sockets and unit files in dir.
+func testShell(dir, input string, out io.Writer) *shell {
+	s := newShell(strings.NewReader(input), out, out)
+	s.places = places{runDir: dir, unitDir: dir, cmdline: filepath.Join(dir, "cmdline")}
+	return s
+}
+
 func answer(name, text string) ctl.Command {
 	return ctl.Command{Name: name, Run: func(_ context.Context, req *ctl.Request, w io.Writer) error {
 		fmt.Fprintln(w, text, strings.Join(req.Args, "|"))
+		return nil
+	}}
+}
+
+// hanging answers with a line and then waits for the client to go.
+func hanging(name, text string) ctl.Command {
+	return ctl.Command{Name: name, Run: func(ctx context.Context, _ *ctl.Request, w io.Writer) error {
+		fmt.Fprintln(w, text)
+		<-ctx.Done()
 		return nil
 	}}
 }
@@ -46,7 +62,7 @@ func TestStatusShowsAllParts(t *testing.T) {
 	}})
 	daemonAt(t, dir, "init", answer("show units", "proxyd.service active"))
 	var out bytes.Buffer
-	s := &shell{stdout: &out, runDir: dir}
+	s := testShell(dir, "", &out)
 	if err := s.execute(t.Context(), []string{"status"}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +75,7 @@ func TestStatusShowsAllParts(t *testing.T) {
 
 func TestStatusTellsWhoIsSilent(t *testing.T) {
 	var out bytes.Buffer
-	s := &shell{stdout: &out, runDir: t.TempDir()}
+	s := testShell(t.TempDir(), "", &out)
 	if err := s.execute(t.Context(), []string{"status"}); err == nil {
 		t.Error("status without any daemon succeeds")
 	}
@@ -78,7 +94,7 @@ func TestConsoleRunsTheSameTable(t *testing.T) {
 	}})
 	var out bytes.Buffer
 	in := "logs netd -n 5\nrestart odd;name\n\nreload\nnonsense\nlogs\nversion\nexit\nversion\n"
-	s := &shell{stdin: strings.NewReader(in), stdout: &out, runDir: dir}
+	s := testShell(dir, in, &out)
 	if err := s.console(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -95,25 +111,10 @@ Sluice dev
 }
 
 func TestExitStatus(t *testing.T) {
-	s := &shell{stdout: io.Discard, runDir: t.TempDir()}
+	s := testShell(t.TempDir(), "", io.Discard)
 	for words, want := range map[string]int{"version": 0, "help": 0, "nonsense": 2, "logs": 2, "start": 2, "reload": 1, "reload x": 2} {
 		if got := exitStatus(s.execute(t.Context(), strings.Fields(words))); got != want {
 			t.Errorf("exit status of %q = %d, want %d", words, got, want)
-		}
-	}
-}
-
-func TestComplete(t *testing.T) {
-	tests := []struct {
-		line, want string
-		ok         bool
-	}{
-		{"sta", "sta", true}, {"stat", "status ", true}, {"rel", "reload ", true}, {"x", "", false}, {"logs n", "", false},
-	}
-	for _, tt := range tests {
-		got, pos, ok := complete(tt.line, len(tt.line), '\t')
-		if got != tt.want || ok != tt.ok || pos != len(tt.want) {
-			t.Errorf("complete(%q) = %q, %d, %v, want %q", tt.line, got, pos, ok, tt.want)
 		}
 	}
 }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const secret = "correct horse"
+
+func TestFirstLoginSetsThePassword(t *testing.T) {
+	dir := t.TempDir()
+	f := startConfd(t, dir)
+	c := startTTY(t, dir, 0, 0, "login")
+	c.expect("no password yet")
+	c.dialog(
+		[2]string{"New password for admin: ", "short\r"},
+		[2]string{"5 characters are too few: at least 8 are needed", ""},
+		[2]string{"New password for admin: ", secret + "\r"},
+		[2]string{"The same again: ", "something else\r"},
+		[2]string{"not the same", ""},
+		[2]string{"New password for admin: ", "\x03"},
+		[2]string{"A password is needed", ""},
+		[2]string{"New password for admin: ", secret + "\r"},
+		[2]string{"The same again: ", secret + "\r"},
+		[2]string{"step by step [yes]: ", "no\r"},
+		[2]string{prompt, "show revisions\r"},
+		[2]string{"running,saved", ""},
+		[2]string{prompt, "exit\r"})
+	if status := c.exit(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	if got := f.passwords["admin"]; got != secret {
+		t.Errorf("password is %q, want %q", got, secret)
+	}
+	for _, word := range []string{secret, "short", "something else"} {
+		if strings.Contains(c.text(), word+"\n") {
+			t.Errorf("the console echoes %q", word)
+		}
+	}
+}
+
+func TestLoginAsks(t *testing.T) {
+	dir := t.TempDir()
+	f := startConfd(t, dir)
+	f.passwords["admin"] = secret
+	c := startTTY(t, dir, 80, 24, "login")
+	// Neither ctrl-c nor ctrl-d nor the help key is a way in.
+	c.dialog([2]string{"login: ", "\x03"}, [2]string{"login: ", "\x04"}, [2]string{"login: ", "\x1c"},
+		[2]string{"login: ", "admin\r"}, [2]string{"password: ", "wrong\r"}, [2]string{"Name or password is wrong.", ""},
+		[2]string{"login: ", "nobody\r"}, [2]string{"password: ", secret + "\r"}, [2]string{"Name or password is wrong.", ""},
+		[2]string{"login: ", "\r"}, [2]string{"Proxy", ""}, // the banner again
+		[2]string{"login: ", "admin\r"}, [2]string{"password: ", secret + "\r"},
+		[2]string{prompt, "\x04"})
+	if status := c.exit(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	if strings.Contains(c.text(), secret) {
+		t.Error("the console echoes the password")
+	}
+}
+
+func TestLoginNeedsConfd(t *testing.T) {
+	dir := t.TempDir()
+	c := startTTY(t, dir, 80, 24, "login")
+	c.dialog([2]string{"no configuration service", ""}, [2]string{prompt, "exit\r"})
+	c.exit()
+
+	if err := os.WriteFile(filepath.Join(dir, "confd.service"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c = startTTY(t, dir, 80, 24, "login")
+	c.dialog([2]string{"Nobody can log in", ""}, [2]string{openConsole, ""},
+		[2]string{"Enter tries again: ", "\x03"}, [2]string{"Enter tries again: ", "\x04"}, [2]string{"Enter tries again: ", "shell\r"},
+		[2]string{"Enter tries again: ", ""})
+	startConfd(t, dir)
+	c.send("\r")
+	c.expect("New password for admin: ")
+
+	if err := os.WriteFile(filepath.Join(dir, "cmdline"), []byte("quiet "+openConsole+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c = startTTY(t, dir, 80, 24, "login")
+	c.dialog([2]string{"No login is asked for", ""}, [2]string{prompt, "exit\r"})
+	c.exit()
+}
+
+func TestBrokenDiskLocksNobodyOut(t *testing.T) {
+	dir := t.TempDir()
+	f := startConfd(t, dir)
+	f.volatile, f.cannotSet = true, true
+	c := startTTY(t, dir, 80, 24, "login")
+	c.dialog([2]string{"lost with a reboot", ""}, [2]string{"New password for admin: ", secret + "\r"}, [2]string{"again: ", secret + "\r"},
+		[2]string{"not set: write users: disk is full", ""}, [2]string{"Go on without a password [no]: ", "yes\r"},
+		[2]string{"step by step [yes]: ", "\x03"}, [2]string{"Nothing is changed", ""}, [2]string{prompt, "exit\r"})
+	c.exit()
+}
+
+// What is typed ahead of the rescue shell is the shell's.
+func TestRescueShellGetsWhatIsTypedAhead(t *testing.T) {
+	c := startTTY(t, t.TempDir(), 0, 0)
+	c.expect(prompt)
+	c.send("shell\necho here''-1\n")
+	c.expect("here-1")
+	c.send("exit\n")
+	c.dialog([2]string{prompt, "version\r"}, [2]string{"Sluice dev", ""}, [2]string{prompt, "exit\r"})
+	c.exit()
+}
+
+func TestKeys(t *testing.T) {
+	dir := t.TempDir()
+	startConfd(t, dir)
+	daemonAt(t, dir, "init", answer("show units", "UNIT STATE\nproxyd.service active\nnetd.service active"))
+	c := startTTY(t, dir, 40, 24)
+	for _, tt := range []struct{ name, keys, want string }{
+		{"insert in the middle", "vesion\x1b[D\x1b[D\x1b[D\x1b[Dr\r", "Sluice dev\n"},
+		{"delete", "versXion\x1b[D\x1b[D\x1b[D\x7f\r", "Sluice dev\n"},
+		{"word and line", "nonsense words\x17\x15version\r", "Sluice dev\n"},
+		{"home, delete, end", "xversion\x01\x04\x05\r", "Sluice dev\n"},
+		{"history", "\x1b[A\r", "Sluice dev\n"},
+		{"completion", "ver\t\r", "Sluice dev\n"},
+		{"completion of a second word", "show rev\t\r", "NUMBER"},
+		{"choices", "show re\x15show \t", "revisions"},
+		{"completion of an argument", "\x15show log pro\t\r", "unknown command \"show logs proxyd\""},
+		{"revision numbers", "rollback 9\x7f\t\x15version\r", "Sluice dev\n"},
+		{"help at the end", "show ?\x15version\r", "show revisions"},
+		{"help in a word", "rol?\x15version\r", "rollback NUMBER"},
+		{"help for an argument", "apply ?\x15version\r", "--confirm"},
+		{"? in quotes", "help \"a?b\"\r", `no command "a?b"`},
+		{"longer than the screen", strings.Repeat("x", 60) + "\x01\x05\x15version\r", "Sluice dev\n"},
+		{"an unknown sequence", "\x1b[15~ver\x1b[Zsion\r", "Sluice dev\n"},
+		{"ctrl-c forgets the line", "nonsense\x03version\r", "Sluice dev\n"},
+		{"open quote", "help \"a\r", `the quote " is not closed`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c.t = t
+			c.send(tt.keys)
+			c.expect(tt.want)
+		})
+	}
+	c.t = t
+	c.send("\rexit\r")
+	c.exit()
+	if strings.Contains(c.text(), "\x1b") {
+		t.Error("the console sends escape sequences")
+	}
+	for line := range strings.Lines(strings.ReplaceAll(c.text(), "\r", "")) {
+		if strings.Contains(line, prompt+"x") && strings.Contains(strings.ReplaceAll(line, "\b", ""), strings.Repeat("x", 41)) && !strings.Contains(line, "\b") {
+			t.Errorf("a line runs over the edge: %q", line)
+		}
+	}
+}
+
+// Ctrl-c ends a command that waits, not the console.
+func TestInterruptEndsTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	daemonAt(t, dir, "init", hanging("follow logs", "one line"))
+	c := startTTY(t, dir, 80, 24)
+	c.dialog([2]string{prompt, "logs proxyd -f\r"}, [2]string{"one line", "\x03"}, [2]string{prompt, "version\r"},
+		[2]string{"Sluice dev", ""}, [2]string{prompt, "exit\r"})
+	if status := c.exit(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+}
+
+// The service manager's signal ends the console and leaves an ordinary terminal.
+func TestSignalEndsTheConsole(t *testing.T) {
+	c := startTTY(t, t.TempDir(), 80, 24)
+	c.expect(prompt)
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil { // changes nothing
+		t.Fatal(err)
+	}
+	c.dialog([2]string{"", "version\r"}, [2]string{"Sluice dev", ""}, [2]string{prompt, ""})
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if status := c.exit(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+}

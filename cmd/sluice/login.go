@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/ctl"
+)
+
+// openConsole is the word on the kernel's command line that makes the console
+// ask for no login: for the lab, and for an administrator who has lost the
+// password and stands before the machine.
+const openConsole = "sluice.console=open"
+
+// administrator is who logs in by default.
+const administrator = "admin"
+
+// Delays after failed logins, in this process, which outlives ctrl-d and ctrl-c.
+const (
+	firstDelay    = time.Second
+	greatestDelay = 30 * time.Second
+)
+
+// loginConsole is the console of a tty, as the service manager starts it.
+func loginConsole(ctx context.Context, s *shell, args []string) error {
+	if len(args) > 0 {
+		return errArguments
+	}
+	if s.term == nil {
+		return errNoTerminal
+	}
+	// Keys must not end the process: that would be a way around the delays.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP)
+	defer signal.Stop(interrupts)
+	defer s.term.cooked()
+	s.login = true
+	s.banner(ctx)
+	offer, err := s.admit(ctx)
+	switch {
+	case errors.Is(err, errHangup), ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return err
+	}
+	if offer {
+		if err := s.offerSetup(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(s.stdout, "\n\"help\" lists the commands, \"exit\" logs out.")
+	return s.console(ctx)
+}
+
+// admit returns when the console may be used, and whether the wizard is to be
+// offered.
+func (s *shell) admit(ctx context.Context) (offer bool, err error) {
+	if !s.hasConfd() {
+		fmt.Fprintln(s.stdout, "This image has no configuration service: no login is asked for.")
+		return false, nil
+	}
+	if s.isOpen() {
+		fmt.Fprintf(s.stdout, "No login is asked for: %s is on the kernel's command line.\n", openConsole)
+		return false, nil
+	}
+	setup, err := s.awaitSetup(ctx)
+	if err != nil {
+		return false, err
+	}
+	if setup.PasswordSet {
+		return false, s.authenticate(ctx)
+	}
+	return true, s.firstPassword(ctx, setup)
+}
+
+// isOpen tells whether the kernel's command line has openConsole.
+func (s *shell) isOpen() bool {
+	text, err := os.ReadFile(s.cmdline)
+	return err == nil && slices.Contains(strings.Fields(string(text)), openConsole)
+}
+
+// awaitSetup asks confd who may log in. While confd is silent nobody may: what it
+// protects is the machine, and who stands before it can restart it open.
+func (s *shell) awaitSetup(ctx context.Context) (setupState, error) {
+	for {
+		var setup setupState
+		err := s.confd(ctx, "show setup", nil, &setup)
+		if err == nil || ctx.Err() != nil {
+			return setup, err
+		}
+		fmt.Fprintf(s.stdout, "\nNobody can log in: %v.\n", err)
+		if text, err := ctl.Call(ctx, s.socket("init"), "show logs confd "+overviewLines, nil); err == nil && text != "" {
+			fmt.Fprintf(s.stdout, "Its log ends with\n%s", indent(text, "  "))
+		}
+		fmt.Fprintf(s.stdout, "To get in without it, restart the machine and put %s on the kernel's\n"+
+			"command line: key \"e\" in the boot menu.\n", openConsole)
+		_, err = s.readLine(ctx, lineOptions{prompt: "Enter tries again: ", secret: true})
+		if err != nil && !errors.Is(err, errInterrupt) && !errors.Is(err, io.EOF) {
+			return setup, err
+		}
+		if ctx.Err() != nil {
+			return setup, ctx.Err()
+		}
+	}
+}
+
+// firstPassword lets the first who comes set the administrator's password.
+func (s *shell) firstPassword(ctx context.Context, setup setupState) error {
+	fmt.Fprintf(s.stdout, "This appliance has no password yet. Choose the one of its administrator, %s:\n"+
+		"at least %d characters. The web page stays closed until it is set.\n", administrator, minPassword)
+	if !setup.Persistent {
+		fmt.Fprintln(s.stdout, "There is no data partition: the password is lost with a reboot.")
+	}
+	for {
+		text, err := s.newPassword(ctx, administrator)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, errInterrupt) || errors.Is(err, io.EOF) {
+			fmt.Fprintln(s.stdout, "  A password is needed before anything else.")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = s.confd(ctx, "set password "+administrator, []byte(text), nil)
+		if err == nil {
+			s.user = administrator
+			fmt.Fprintf(s.stdout, "The password is set. The name to log in with is %s.\n", administrator)
+			return nil
+		}
+		fmt.Fprintf(s.stdout, "  The password is not set: %v\n", err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// A broken disk must not lock out who could have set any password.
+		if now := s.setupNow(ctx); now != nil && now.PasswordSet {
+			return s.authenticate(ctx)
+		}
+		if proceed, err := s.agree(ctx, "Go on without a password", "no"); err == nil && proceed {
+			return nil
+		} else if errors.Is(err, errHangup) {
+			return err
+		}
+	}
+}
+
+func (s *shell) setupNow(ctx context.Context) *setupState {
+	var setup setupState
+	if s.confd(ctx, "show setup", nil, &setup) != nil {
+		return nil
+	}
+	return &setup
+}
+
+// authenticate asks for name and password until they are right. Each failure
+// makes the next answer slower.
+func (s *shell) authenticate(ctx context.Context) error {
+	delay := firstDelay
+	for {
+		name, err := s.readLine(ctx, lineOptions{prompt: "login: "})
+		if err == nil {
+			if name = strings.TrimSpace(name); name == "" {
+				s.banner(ctx)
+				continue
+			}
+			var text string
+			if text, err = s.readLine(ctx, lineOptions{prompt: "password: ", secret: true}); err == nil {
+				err = s.confd(ctx, "check password "+escape(name), []byte(text), nil)
+				if err == nil {
+					s.user = name
+					return nil
+				}
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errHangup):
+			return err
+		case errors.Is(err, errInterrupt), errors.Is(err, io.EOF):
+			continue
+		case errors.Is(err, errNoConfd):
+			fmt.Fprintf(s.stdout, "Nobody can log in: %v.\n", err)
+		default:
+			fmt.Fprintln(s.stdout, "Name or password is wrong.")
+		}
+		if !s.pause(ctx, delay) {
+			return ctx.Err()
+		}
+		delay = min(2*delay, greatestDelay)
+	}
+}
+
+// pause waits without echoing what is typed meanwhile.
+func (s *shell) pause(ctx context.Context, d time.Duration) bool {
+	if err := s.term.editing(); err != nil {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// offerSetup starts the wizard if the user wants it.
+func (s *shell) offerSetup(ctx context.Context) error {
+	yes, err := s.agree(ctx, "\nSet addresses and a first service up now, step by step", "yes")
+	if err == nil && yes {
+		err = setup(ctx, s, nil)
+	}
+	switch {
+	case errors.Is(err, errHangup):
+		return err
+	case errors.Is(err, errInterrupt), errors.Is(err, io.EOF):
+		fmt.Fprintln(s.stdout, "Nothing is changed. \"setup\" asks again.")
+	case err != nil:
+		fmt.Fprintf(s.stdout, "%v\n\"setup\" asks again.\n", err)
+	case !yes:
+		fmt.Fprintln(s.stdout, "\"setup\" asks again.")
+	}
+	return nil
+}
