@@ -143,7 +143,7 @@ func helperWatchdog(args []string) error {
 		}
 		fmt.Println("ping")
 	}
-	select {}
+	return block()
 }
 
 func helperStubborn([]string) error {
@@ -151,7 +151,7 @@ func helperStubborn([]string) error {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		return err
 	}
-	select {}
+	return block()
 }
 
 // helperOrphan leaves a child in a session of its own behind; the child ends
@@ -246,4 +246,12 @@ func helperFDs([]string) error {
 	_ = unix.Close(c[0]) // reader gone: EPOLLERR on the stored write end
 	untilTerm()
 	return nil
+}
+
+// block never returns. A bare select would be taken for a deadlock where no other
+// goroutine runs.
+func block() error {
+	for {
+		<-time.After(time.Hour)
+	}
 }

@@ -372,7 +372,7 @@ RestartMaxDelaySec=2ms
 
 func TestReload(t *testing.T) {
 	r := newRig(t, map[string]string{
-		"a.service": "[Service]\nType=notify\nExecStart={helper} reload\nExecReload=/bin/kill -HUP $MAINPID\n",
+		"a.service": "[Service]\nType=notify\nExecStart={helper} reload\nExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n",
 		"b.service": "[Service]\nExecStart={helper} wait\nExecReload=/bin/false\n",
 		"c.service": "[Service]\nExecStart={helper} wait\n",
 	})
