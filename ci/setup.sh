@@ -36,6 +36,9 @@ need git git
 need systemd-analyze systemd
 need fsck.vfat dosfstools
 need mcopy mtools
+# The tests of the network configurator: DHCP and router advertisements.
+need dnsmasq dnsmasq-base
+need radvd radvd
 # Clients that became packages of their own in Debian 13.
 need docker docker-cli
 need mysql mariadb-client-compat

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,8 @@ import (
 type script struct {
 	began  time.Time
 	log    []string // messages sent: time, type, way, addresses
-	answer func(m *dhcpv4.DHCPv4, w way) *dhcpv4.DHCPv4
+	mu     sync.Mutex
+	answer func(m *dhcpv4.DHCPv4, w way) *dhcpv4.DHCPv4 // guarded by mu
 	taken  map[netip.Addr]bool
 }
 
@@ -41,7 +43,10 @@ func (s *script) note(m *dhcpv4.DHCPv4, w way) {
 
 func (s *script) exchange(ctx context.Context, m *dhcpv4.DHCPv4, w way, match func(*dhcpv4.DHCPv4) bool) (*dhcpv4.DHCPv4, error) {
 	s.note(m, w)
-	if a := s.answer(m, w); a != nil && match(a) {
+	s.mu.Lock()
+	answer := s.answer
+	s.mu.Unlock()
+	if a := answer(m, w); a != nil && match(a) {
 		return a, nil
 	}
 	<-ctx.Done()
@@ -114,7 +119,11 @@ func play(t *testing.T, s *script, lease *Lease, use leaseUse, length time.Durat
 			close(ended)
 		}()
 		for at, f := range change {
-			time.AfterFunc(at, func() { s.answer = f })
+			time.AfterFunc(at, func() {
+				s.mu.Lock()
+				s.answer = f
+				s.mu.Unlock()
+			})
 		}
 		<-ended
 		synctest.Wait()
@@ -181,8 +190,8 @@ func TestDHCPLife(t *testing.T) {
 			told: []string{"0s rebooting", "7s lost", "7s selecting"}},
 		{name: "address in use is declined", server: grant("198.18.0.50"), length: 15 * time.Second, taken: "198.18.0.50",
 			change: map[time.Duration]behaviour{time.Second: grant("198.18.0.51")},
-			sent: []string{"0s DISCOVER", "0s REQUEST for 198.18.0.50", "0s DECLINE for 198.18.0.50", "12s DISCOVER", "12s REQUEST for 198.18.0.51"},
-			told: []string{"0s selecting", "0s requesting", "12s selecting", "12s requesting", "12s bound 198.18.0.51/24"}},
+			sent:   []string{"0s DISCOVER", "0s REQUEST for 198.18.0.50", "0s DECLINE for 198.18.0.50", "12s DISCOVER", "12s REQUEST for 198.18.0.51"},
+			told:   []string{"0s selecting", "0s requesting", "12s selecting", "12s requesting", "12s bound 198.18.0.51/24"}},
 		{name: "useless offer is ignored", server: func(m *dhcpv4.DHCPv4, _ way) *dhcpv4.DHCPv4 {
 			return reply(m, dhcpv4.MessageTypeOffer, "224.0.0.1")
 		}, length: 5 * time.Second, sent: []string{"0s DISCOVER", "4s DISCOVER"}, told: []string{"0s selecting"}},

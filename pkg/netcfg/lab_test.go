@@ -29,6 +29,8 @@ type lab struct {
 	ip, peerIP *netlink.Handle
 	dir        string
 	resolv     string
+	state      string // directory of leases
+	clock      Clock  // nil: no NTP
 }
 
 // newNS makes a namespace; without the right to, the test is skipped, or fails
@@ -60,6 +62,7 @@ func newNS(t *testing.T) netns.NsHandle {
 // newLab makes the namespaces; plug adds the veth pair.
 func newLab(t *testing.T) *lab {
 	l := &lab{t: t, ns: newNS(t), peerNS: newNS(t), dir: t.TempDir()}
+	l.state = t.TempDir()
 	l.resolv = filepath.Join(t.TempDir(), "resolv.conf")
 	var err error
 	if l.kernel, err = NewKernel(l.ns); err != nil {
@@ -171,7 +174,7 @@ func (l *lab) start(online time.Duration) *running {
 	k, err := NewKernel(l.ns)
 	l.must(err)
 	r := &running{t: l.t, notify: make(chan string, 1000), log: &syncBuffer{}}
-	r.Manager = NewManager(cfg, k, Options{Dir: l.dir, ResolvConf: l.resolv, Online: online,
+	r.Manager = NewManager(cfg, k, Options{Dir: l.dir, ResolvConf: l.resolv, StateDir: l.state, Clock: l.clock, Online: online,
 		Notify: func(s string) { r.notify <- s }, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
