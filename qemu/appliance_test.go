@@ -106,9 +106,9 @@ func bootAppliance(t *testing.T, fw Firmware, logsOnConsole bool) *appliance {
 	lab := newLab(t)
 	ctx := testContext(t, 15*time.Minute)
 	a := &appliance{lab: lab, logsOnConsole: logsOnConsole}
-	cmdline := ""
+	cmdline := "sluice.console=open"
 	if logsOnConsole {
-		cmdline = "sluice.log=console"
+		cmdline += " sluice.log=console"
 	}
 	engine, err := lab.OpenEngine(ctx, buildDir(t))
 	if err != nil {

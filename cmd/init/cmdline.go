@@ -18,6 +18,7 @@ import (
 //	sluice.modules=off        load no drivers
 //	sluice.log=console        print the services' log lines on the console
 //	sluice.slot=a|b           the image slot that was booted; init only logs it
+//	sluice.console=open       the console asks for no login; read by sluice
 type cmdline struct {
 	syslog     string
 	noWatchdog bool
@@ -60,6 +61,7 @@ func (c *cmdline) parse(words string) error {
 			c.noModules = true
 		case word == "sluice.log=console":
 			c.logConsole = true
+		case word == "sluice.console=open":
 		case key == "sluice.slot":
 			c.slot = value
 		case key == "sluice.syslog" && validHostPort(value):
@@ -70,7 +72,7 @@ func (c *cmdline) parse(words string) error {
 	}
 	if len(bad) > 0 {
 		return fmt.Errorf("kernel command line: not understood: %s; accepted are sluice.syslog=host:port, "+
-			"sluice.watchdog=off, sluice.modules=off, sluice.log=console, sluice.slot=<slot>", strings.Join(bad, " "))
+			"sluice.watchdog=off, sluice.modules=off, sluice.log=console, sluice.console=open, sluice.slot=<slot>", strings.Join(bad, " "))
 	}
 	return nil
 }

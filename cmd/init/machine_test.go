@@ -27,7 +27,7 @@ func TestParseCmdline(t *testing.T) {
 	}{
 		{"console=ttyS0 quiet", cmdline{}, ""},
 		{"sluice.syslog=[fd00::1]:514 sluice.watchdog=off", cmdline{syslog: "[fd00::1]:514", noWatchdog: true}, ""},
-		{"sluice.slot=b sluice.log=console sluice.modules=off", cmdline{slot: "b", logConsole: true, noModules: true}, ""},
+		{"sluice.slot=b sluice.console=open sluice.log=console sluice.modules=off", cmdline{slot: "b", logConsole: true, noModules: true}, ""},
 		{"sluice.sylog=x:1 sluice.watchdog=maybe", cmdline{}, "sluice.sylog=x:1 sluice.watchdog=maybe"},
 		{"sluice.syslog=nowhere", cmdline{}, "sluice.syslog=nowhere"},
 	} {
