@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"pkg/web":        {"pkg/config", "pkg/ctl", "pkg/appliance"},
 
 	"cmd/proxyd": trafficSide,
+	"cmd/confd":  machineSide,
 	"cmd/init":   machineSide,
 	"cmd/netd":   machineSide,
 	"cmd/webd":   machineSide,

@@ -200,3 +200,16 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// TestLongPayloadLine sends JSON as daemons do: everything on one line.
+func TestLongPayloadLine(t *testing.T) {
+	sock := startServer(t, LevelAdmin)
+	const size = 1 << 20
+	got, err := Call(t.Context(), sock, "load", bytes.Repeat([]byte("x"), size))
+	if want := fmt.Sprintf("%d bytes\n", size+1); err != nil || got != want {
+		t.Errorf("load = %q, %v, want %q", got, err, want)
+	}
+	if _, err := Call(t.Context(), sock, "load "+strings.Repeat("x", maxLine+4096), nil); err == nil {
+		t.Error("a command of more than 64 KiB is taken")
+	}
+}

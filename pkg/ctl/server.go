@@ -101,7 +101,7 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	c := &session{server: s, conn: conn, in: bufio.NewReaderSize(conn, 4096)}
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(idleLimit))
-		line, err := readLine(c.in)
+		line, err := readLine(c.in, maxLine)
 		if err != nil && line == "" {
 			return
 		}
@@ -126,7 +126,8 @@ type session struct {
 	severity string // "", "none", "number", "string"
 }
 
-func readLine(in *bufio.Reader) (string, error) {
+// readLine reads up to a line end, which it drops.
+func readLine(in *bufio.Reader, limit int) (string, error) {
 	var line []byte
 	for {
 		part, err := in.ReadSlice('\n')
@@ -134,8 +135,8 @@ func readLine(in *bufio.Reader) (string, error) {
 		if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
 			return strings.TrimRight(string(line), "\r\n"), err
 		}
-		if len(line) > maxLine {
-			return "", fmt.Errorf("request line exceeds %d bytes", maxLine)
+		if len(line) > limit {
+			return "", fmt.Errorf("line exceeds %d bytes", limit)
 		}
 	}
 }
@@ -150,7 +151,7 @@ func (c *session) readPayload(line *string) ([]byte, error) {
 	*line, marker = before, strings.TrimSpace(marker)
 	var payload bytes.Buffer
 	for {
-		text, err := readLine(c.in)
+		text, err := readLine(c.in, maxPayload) // JSON may be a single line
 		if err != nil {
 			return nil, fmt.Errorf("read payload: %w", err)
 		}
