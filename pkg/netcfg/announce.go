@@ -17,15 +17,8 @@ func (k *Kernel) Announce(l Link, addr netip.Addr) error {
 	if err != nil || len(hw) != 6 || l.Type != "ether" {
 		return nil
 	}
-	if k.packet < 0 {
-		err := k.inside(func() (err error) {
-			k.packet, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-			return err
-		})
-		if err != nil {
-			k.packet = -1
-			return fmt.Errorf("announce %s: open packet socket: %w", addr, err)
-		}
+	if err := k.openPacket(); err != nil {
+		return fmt.Errorf("announce %s: %w", addr, err)
 	}
 	frames := [][]byte{gratuitous(mac(hw), addr, arpRequest)}
 	if addr.Is4() {
@@ -35,6 +28,22 @@ func (k *Kernel) Announce(l Link, addr netip.Addr) error {
 		if err := unix.Sendto(k.packet, f, 0, &unix.SockaddrLinklayer{Ifindex: l.Index}); err != nil {
 			return fmt.Errorf("announce %s on %s: %w", addr, l.Name, err)
 		}
+	}
+	return nil
+}
+
+// openPacket opens the socket for announcements unless it is open.
+func (k *Kernel) openPacket() error {
+	if k.packet >= 0 {
+		return nil
+	}
+	err := k.inside(func() (err error) {
+		k.packet, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		return err
+	})
+	if err != nil {
+		k.packet = -1
+		return fmt.Errorf("open packet socket: %w", err)
 	}
 	return nil
 }

@@ -269,6 +269,11 @@ func (m *Manager) reannounce(why reason, ops []Op, changes Changes) {
 			carrier[l.Index] = l.MAC
 		}
 	}
+	for _, op := range ops {
+		if op.Kind == OpSysctl && op.Sysctl.Value == "1" && strings.HasSuffix(op.Sysctl.Key, "/accept_ra") {
+			m.schedule.add(now, op.Index, allRouters, solicitation)
+		}
+	}
 	for _, d := range m.desired.Links {
 		hw, up := carrier[d.Index]
 		fresh := m.carrier[d.Index] != hw || changes.NoCarrier[d.Index]
@@ -298,6 +303,12 @@ func (m *Manager) nextAnnouncement() (*time.Timer, <-chan time.Time) {
 func (m *Manager) announce() {
 	for _, key := range m.schedule.due(time.Now()) {
 		l := m.state.link(key.link)
+		if l != nil && l.Carrier && key.addr == allRouters {
+			if err := m.net.Solicit(*l); err != nil {
+				m.opts.Log.Error("routers not solicited", "err", err)
+			}
+			continue
+		}
 		there := slices.ContainsFunc(m.state.Addrs, func(a LinkAddr) bool {
 			return a.Index == key.link && a.Prefix.Addr() == key.addr && a.Protocol == Protocol && !a.Duplicate && !a.Tentative
 		})

@@ -139,12 +139,12 @@ func (m *Manager) lookAt(l Link) LinkStatus {
 
 // origin names who set an address that is not netd's.
 func (a *LinkAddr) origin() string {
-	switch a.Protocol {
-	case protoRA:
+	switch {
+	case a.Protocol == protoRA:
 		return "slaac"
-	case protoLinkLocal:
+	case a.Protocol == protoLinkLocal:
 		return "link-local"
-	case protoLoopback:
+	case a.Protocol == protoLoopback || a.Prefix.Addr().IsLoopback():
 		return "kernel"
 	}
 	return "foreign"
