@@ -3,17 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sluice-lb/sluice/pkg/ctl"
+	"github.com/sluice-lb/sluice/pkg/netcfg"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -47,6 +51,9 @@ func TestCheckOnly(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"-c", "-config", dir + "/none"}, nil, &out, &errs); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("run without directory = %v", err)
+	}
+	if err := run(t.Context(), []string{"-plan", "-config", dir}, nil, &out, &errs); err == nil {
+		t.Error("run -plan without -c = nil, want a fault")
 	}
 	if err := run(t.Context(), []string{"-c", "extra"}, nil, &out, &errs); err == nil {
 		t.Error("run with an argument = nil, want a fault")
@@ -136,7 +143,7 @@ func TestService(t *testing.T) {
 	n := &notifySocket{t, conn}
 	// The environment of a service in the appliance: nothing but this.
 	env := []string{"NETD_TEST_MAIN=1", "NOTIFY_SOCKET=" + notify, "WATCHDOG_USEC=200000"}
-	p := startInNS(t, env, "-config", config, "-socket", socket, "-resolv-conf", filepath.Join(dir, "resolv.conf"))
+	p := startInNS(t, env, "-config", config, "-socket", socket, "-resolv-conf", filepath.Join(dir, "resolv.conf"), "-state", filepath.Join(dir, "state"))
 
 	if got, want := n.await("READY=1"), "READY=1\nSTATUS=configured 1 links, 1 addresses, 1 VIPs"; got != want {
 		t.Errorf("notify = %q, want %q", got, want)
@@ -173,6 +180,38 @@ func TestService(t *testing.T) {
 	}
 	if out := call("show network"); !strings.Contains(out, "vip 198.18.0.12/32, ok") {
 		t.Errorf("show network after a refused reload = %s", out)
+	}
+	var status netcfg.Status
+	if err := json.Unmarshal([]byte(call("show network json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	eth := status.Links[slices.IndexFunc(status.Links, func(l netcfg.LinkStatus) bool { return l.Name == "eth0" })]
+	if !status.Ready || status.Counters.RefusedReloads != 1 || !eth.Carrier || len(eth.Addresses) < 2 || eth.Addresses[1].Origin != "vip" ||
+		eth.Addresses[1].Address.String() != "198.18.0.12/32" || status.Time.State != "off" || len(status.DNS) != 1 {
+		t.Errorf("show network json = %+v", status)
+	}
+	if out := call("show time"); out != "time: off\nsteps: 0\n" {
+		t.Errorf("show time = %q", out)
+	}
+	other := filepath.Join(dir, "a plan;")
+	if err := os.Mkdir(other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(other, "10-lan.network"), "[Match]\nName=eth0\n[Network]\nAddress=198.18.0.2/24\nDHCP=yes\n")
+	var plan bytes.Buffer
+	if err := run(t.Context(), []string{"-c", "-plan", "-config", other, "-socket", socket}, nil, &plan, io.Discard); err != nil {
+		t.Error(err)
+	}
+	if want := "Configuration is valid: 1 network files, 0 VIPs\naddr del 198.18.0.12/32 dev eth0\ndhcp4 start dev eth0\nresolv.conf nameserver [] search []\n"; plan.String() != want {
+		t.Errorf("netd -c -plan = %q, want %q", plan.String(), want)
+	}
+	if out := call("plan " + config); !strings.Contains(out, "20-a.vip:2:9: ") {
+		t.Errorf("plan of a broken directory = %q", out)
+	}
+	for _, cmd := range []string{"plan", "plan relative", "plan /a /b"} {
+		if out := call(cmd); !strings.Contains(out, "usage: plan <directory>") {
+			t.Errorf("%s = %q", cmd, out)
+		}
 	}
 	if out := call("show plan extra"); !strings.Contains(out, "usage: show plan") {
 		t.Errorf("show plan extra = %q", out)

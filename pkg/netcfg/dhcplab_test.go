@@ -79,7 +79,11 @@ func TestDHCPLeaseIsUsed(t *testing.T) {
 	l.plug("eth0", true)
 	var log syncBuffer
 	l.dnsmasq(&log, "198.18.0.50", "198.18.0.50", "--domain=lan.example", "--dhcp-option=option:dns-server,198.18.0.1",
-		"--dhcp-option=option:classless-static-route,0.0.0.0/0,198.18.0.1,10.9.0.0/16,198.18.0.9", "--dhcp-option=option:mtu,1400")
+		"--dhcp-option=option:classless-static-route,0.0.0.0/0,198.18.0.1,10.9.0.0/16,198.18.0.9", "--dhcp-option=option:mtu,1400",
+		"--dhcp-option=option:ntp-server,198.18.0.1")
+	clock := newFakeClock(-time.Minute)
+	l.clock = clock
+	l.ntpServer("198.18.0.1", 0)
 	l.file("10-lan.network", dhcpFile+"DNS=198.18.0.3\nAddress=fd00:198:18::2/64\n[DHCPv4]\nUseDomains=yes\nUseMTU=yes\nRouteMetric=77\nHostname=lb7\nUseHostname=yes\n")
 	l.file("20-a.vip", "[VIP]\nAddress=198.18.0.10/32\n")
 	r := l.start(limit)
@@ -98,6 +102,12 @@ func TestDHCPLeaseIsUsed(t *testing.T) {
 		t.Errorf("resolv.conf = %q, %v, want %q", resolv, err, want)
 	}
 	log.await(t, "client provides name: lb7")
+	if got := receive(t, l.hostnames, "host name"); got != "lb7" { // dnsmasq gives the name back
+		t.Errorf("host name = %q", got)
+	}
+	if got := receive(t, clock.steps, "step"); (got - time.Minute).Abs() > time.Second {
+		t.Errorf("step by the server of option 42 = %v, want 1 m", got)
+	}
 	if got := r.show(); !strings.Contains(got, "  dhcp bound, 198.18.0.50/24 from 198.18.0.1, renews in ") || !strings.Contains(got, "address 198.18.0.50/24, ok, announced ") {
 		t.Errorf("show network = %s", got)
 	}
@@ -227,13 +237,8 @@ func TestDHCPServerGone(t *testing.T) {
 	go func() { _ = server.Serve() }() // ends with Close
 	r.awaitNotify("READY=1")
 	for range 2 {
-		select {
-		case got := <-renewals:
-			if got != "198.18.0.50 from 198.18.0.50:68" {
-				t.Errorf("renewal of %s", got)
-			}
-		case <-time.After(limit):
-			t.Fatal("no renewal")
+		if got := receive(t, renewals, "renewal"); got != "198.18.0.50 from 198.18.0.50:68" {
+			t.Errorf("renewal of %s", got)
 		}
 	}
 	if s := r.show(); !strings.Contains(s, "repairs: 0\n") {
@@ -288,13 +293,8 @@ func TestDHCPDecline(t *testing.T) {
 	defer server.Close()
 	l.file("10-lan.network", dhcpFile)
 	l.start(time.Hour)
-	select {
-	case got := <-declined:
-		if got != "198.18.0.1 198.18.0.1" {
-			t.Errorf("declined %s", got)
-		}
-	case <-time.After(limit):
-		t.Fatal("no DECLINE")
+	if got := receive(t, declined, "DECLINE"); got != "198.18.0.1 198.18.0.1" {
+		t.Errorf("declined %s", got)
 	}
 	if s, err := l.kernel.Observe(); err != nil || has("198.18.0.1/24")(s) {
 		t.Errorf("the other station's address was set: %v\n%s", err, render(s))

@@ -29,8 +29,9 @@ type lab struct {
 	ip, peerIP *netlink.Handle
 	dir        string
 	resolv     string
-	state      string // directory of leases
-	clock      Clock  // nil: no NTP
+	state      string      // directory of leases
+	clock      Clock       // nil: no NTP
+	hostnames  chan string // that were set
 }
 
 // newNS makes a namespace; without the right to, the test is skipped, or fails
@@ -62,7 +63,7 @@ func newNS(t *testing.T) netns.NsHandle {
 // newLab makes the namespaces; plug adds the veth pair.
 func newLab(t *testing.T) *lab {
 	l := &lab{t: t, ns: newNS(t), peerNS: newNS(t), dir: t.TempDir()}
-	l.state = t.TempDir()
+	l.state, l.hostnames = t.TempDir(), make(chan string, 10)
 	l.resolv = filepath.Join(t.TempDir(), "resolv.conf")
 	var err error
 	if l.kernel, err = NewKernel(l.ns); err != nil {
@@ -175,7 +176,8 @@ func (l *lab) start(online time.Duration) *running {
 	l.must(err)
 	r := &running{t: l.t, notify: make(chan string, 1000), log: &syncBuffer{}}
 	r.Manager = NewManager(cfg, k, Options{Dir: l.dir, ResolvConf: l.resolv, StateDir: l.state, Clock: l.clock, Online: online,
-		Notify: func(s string) { r.notify <- s }, Log: slog.New(slog.NewTextHandler(r.log, nil))})
+		SetHostname: func(name string) error { l.hostnames <- name; return nil },
+		Notify:      func(s string) { r.notify <- s }, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -191,6 +193,18 @@ func (l *lab) start(online time.Duration) *running {
 	})
 	l.t.Cleanup(r.stop)
 	return r
+}
+
+// receive returns the next value of a channel.
+func receive[T any](t *testing.T, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case got := <-c:
+		return got
+	case <-time.After(limit):
+		t.Fatalf("no %s in %v", what, limit)
+	}
+	panic("unreachable")
 }
 
 // awaitNotify returns the first state with the prefix, and all before it.

@@ -144,6 +144,11 @@ func (r *resolver) route(d *DesiredLink, rt Route, key string) {
 
 // lease adds what the link's lease grants and the file wants of it.
 func (r *resolver) lease(d *DesiredLink) {
+	i := slices.IndexFunc(r.links, func(l Link) bool { return l.Index == d.Index })
+	if r.links[i].Type != "ether" {
+		r.problem("%s is no Ethernet link: DHCP= of %s does not work on it", d.Name, d.File)
+		return
+	}
 	l := r.leases[d.Index]
 	if l == nil {
 		if d.Required {
@@ -195,6 +200,10 @@ func (r *resolver) vip(v *VIP) {
 		return
 	}
 	d := &r.out.Links[i]
+	if where, dup := r.addrs[v.Address.Addr()]; dup {
+		r.problem("VIP %s of %s is the address of %s already", v.Address, v.File, where)
+		return
+	}
 	d.Addrs = append(d.Addrs, DesiredAddr{VIP: true, Required: v.Required, Announce: v.Announce,
 		Address: Address{Prefix: v.Address, Deprecated: v.Address.Addr().Is6()}})
 }

@@ -254,6 +254,10 @@ func (t *timekeeper) query(ctx context.Context, name, addr string) TimeServer {
 			conn, err = d.DialContext(ctx, "udp", remote)
 			return err
 		})
+		if err == nil { // the query itself knows no ctx
+			stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+			conn = &stopConn{conn, stop}
+		}
 		return conn, err
 	}
 	r, err := ntp.QueryWithOptions(net.JoinHostPort(addr, "123"), ntp.QueryOptions{Timeout: queryLimit, Dialer: dial, GetSystemTime: t.clock.Now})
@@ -269,6 +273,18 @@ func (t *timekeeper) query(ctx context.Context, name, addr string) TimeServer {
 	}
 	out.Stratum, out.Offset, out.RTT, out.distance = int(r.Stratum), r.ClockOffset, r.RTT, max(r.RootDistance, leastError)
 	return out
+}
+
+// stopConn forgets what would close it when it is closed.
+type stopConn struct {
+	net.Conn
+	stop func() bool
+}
+
+// Close closes the connection.
+func (c *stopConn) Close() error {
+	c.stop()
+	return c.Conn.Close()
 }
 
 var (
