@@ -7,13 +7,15 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # arguments for the lab: make run RUN='-firmware uefi'
 RUN ?=
 
-.PHONY: help run test check lint unit image setup clean
+.PHONY: help run test test-matrix check lint unit image setup ui clean
 
 help:
 	@echo 'make run    build and boot the appliance with two MySQL servers behind it (RUN="-h" for its flags)'
 	@echo 'make test   everything: lint, unit tests, lab, image in QEMU'
+	@echo 'make test-matrix   boot on every disk bus and network card'
 	@echo 'make check  gofmt, vet, staticcheck, import table, unit tests; no root'
 	@echo 'make image  build/sluice.raw, the disk image'
+	@echo 'make ui     pkg/web/static/editor.js from ui/ (needs Node and npm; its result is committed)'
 	@echo 'make clean  remove build/'
 
 setup:
@@ -40,6 +42,17 @@ check: lint unit
 test: image lint
 	$(if $(SUDO),,SLUICE_FULL=1) go test -count=1 -p 1 -timeout 60m \
 		$(if $(SUDO),-exec "sudo env SLUICE_FULL=1 PATH=$$PATH:/usr/sbin") ./...
+
+# Every disk bus and network card; make test boots two of these machines.
+test-matrix: image
+	$(if $(SUDO),,SLUICE_FULL=1 SLUICE_MATRIX=1) go test -count=1 -v -run 'TestHardware' -timeout 60m \
+		$(if $(SUDO),-exec "sudo env SLUICE_FULL=1 SLUICE_MATRIX=1 PATH=$$PATH:/usr/sbin") ./qemu
+
+# The packages are unpacked below build/, so that the source tree holds none.
+ui:
+	mkdir -p $(BUILD)/ui
+	cp -r ui/. $(BUILD)/ui
+	cd $(BUILD)/ui && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs $(CURDIR)/ui $(CURDIR)/pkg/web/static
 
 # A container engine that was killed leaves its data directory mounted.
 clean:

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type Config struct {
 
 	Disk      string // raw image to boot from; written to unless Snapshot
 	Snapshot  bool   // keep the guest's writes away from Disk
+	DiskBus   Bus    // what Disk hangs on; default VirtioDisk
 	Kernel    string // direct boot of this kernel instead of a boot loader
 	Initramfs string // with Kernel
 	Cmdline   string // with Kernel
@@ -34,10 +36,22 @@ type Config struct {
 	Netns *Netns    // namespace QEMU runs in; nil is ours
 	Tap   string    // tap link in Netns for the first NIC; "" is user networking
 	MAC   string    // of the first NIC; default QEMU's
+	NIC   string    // QEMU's name of the first NIC's model; default virtio-net-pci
 	Log   io.Writer // gets a copy of the serial console; may be nil
 	Dir   string    // where private files go; default the system's for temporary files
 	Extra []string  // more arguments for QEMU
 }
+
+// Bus is how a disk is attached, as the arguments for QEMU after the drive's.
+type Bus []string
+
+// The buses that the appliance boots from.
+var (
+	VirtioDisk = Bus{"-device", "virtio-blk-pci,drive=disk,bootindex=0"}
+	SATADisk   = Bus{"-device", "ide-hd,bus=ide.0,drive=disk,bootindex=0"} // q35 has an AHCI controller
+	NVMeDisk   = Bus{"-device", "nvme,serial=sluice,drive=disk,bootindex=0"}
+	USBDisk    = Bus{"-device", "qemu-xhci,id=xhci", "-device", "usb-storage,bus=xhci.0,drive=disk,bootindex=0"}
+)
 
 // VM is a running virtual machine.
 type VM struct {
@@ -139,8 +153,12 @@ func arguments(cfg Config, accel Accelerator, vars string) ([]string, error) {
 		if cfg.Snapshot {
 			snapshot = "on"
 		}
-		args = append(args, "-drive", "if=none,id=disk,format=raw,cache=unsafe,snapshot="+snapshot+",file="+cfg.Disk,
-			"-device", "virtio-blk-pci,drive=disk,bootindex=0")
+		args = append(args, "-drive", "if=none,id=disk,format=raw,cache=unsafe,snapshot="+snapshot+",file="+cfg.Disk)
+		bus := cfg.DiskBus
+		if bus == nil {
+			bus = VirtioDisk
+		}
+		args = append(args, bus...)
 	}
 	if cfg.Kernel != "" {
 		args = append(args, "-kernel", cfg.Kernel, "-append", cfg.Cmdline)
@@ -149,7 +167,7 @@ func arguments(cfg Config, accel Accelerator, vars string) ([]string, error) {
 		}
 	}
 	// Without an option ROM nobody tries to boot from the network.
-	nic := "virtio-net-pci,romfile=,netdev=net0"
+	nic := cmp.Or(cfg.NIC, "virtio-net-pci") + ",romfile=,netdev=net0"
 	if cfg.MAC != "" {
 		nic += ",mac=" + cfg.MAC
 	}
