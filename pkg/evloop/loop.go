@@ -18,6 +18,7 @@ const (
 	PeerClosed Events = unix.EPOLLRDHUP // the peer sent FIN; data may still wait
 	HangUp     Events = unix.EPOLLHUP
 	Failed     Events = unix.EPOLLERR
+	Urgent     Events = unix.EPOLLPRI // a read stops short at TCP's urgent mark
 )
 
 // Handler gets the events of one descriptor, on the loop's goroutine.
@@ -116,9 +117,10 @@ func (l *Loop) Post(f func()) bool {
 func (l *Loop) Stop() { l.stopped = true }
 
 // Register delivers edge-triggered events of fd to h until Close(fd): readable,
-// writable and the peer's FIN, with one epoll_ctl for the descriptor's life.
+// writable, urgent data and the peer's FIN, with one epoll_ctl for the
+// descriptor's life.
 func (l *Loop) Register(fd int, h Handler) error {
-	return l.add(fd, uint32(Readable|Writable|PeerClosed)|modeET, h)
+	return l.add(fd, uint32(Readable|Writable|PeerClosed|Urgent)|modeET, h)
 }
 
 // RegisterListener delivers readiness of a listening socket that several loops

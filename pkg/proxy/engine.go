@@ -50,6 +50,9 @@ type Engine struct {
 	conns   atomic.Int64 // over all frontends
 	maxconn atomic.Int64
 	paused  atomic.Int64 // acceptors that wait for a place
+	// What a soft stop waits for beside conns: listeners that the loops let go, and
+	// connections whose last bytes are on their way.
+	dropping, lingering atomic.Int64
 	closing atomic.Bool
 	idle    chan struct{} // closed when the last session of a soft stop ended
 	once    sync.Once

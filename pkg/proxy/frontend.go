@@ -27,6 +27,7 @@ func (e *Engine) admit(l *listener) *frontend {
 	if !within(conns, e.maxconn.Load()) || !within(feConns, int64(f.conf.Load().Maxconn)) ||
 		!within(bindConns, int64(l.bind.Load().Maxconn)) {
 		e.uncount(l, f)
+		e.resumePaused() // others may have met the count of this attempt
 		return nil
 	}
 	return f
@@ -51,10 +52,14 @@ func (e *Engine) uncount(l *listener, f *frontend) {
 // dismiss gives a place back and lets paused listeners go on.
 func (e *Engine) dismiss(l *listener, f *frontend) {
 	e.uncount(l, f)
+	e.resumePaused()
+	e.checkIdle()
+}
+
+func (e *Engine) resumePaused() {
 	if e.paused.Load() > 0 {
 		for _, w := range e.workers {
 			w.loop.Post(w.resume)
 		}
 	}
-	e.checkIdle()
 }

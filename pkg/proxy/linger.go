@@ -26,6 +26,7 @@ func (w *worker) resetAfterDelivery(fd int) {
 	}
 	r := &lingerer{w: w, fd: fd, pause: lingerStep, limit: w.loop.Now() + lingerLimit}
 	w.lingering[r] = struct{}{}
+	w.e.lingering.Add(1)
 	w.loop.SetTimer(&r.timer, w.loop.Now()+r.pause, r)
 }
 
@@ -39,6 +40,7 @@ func (r *lingerer) Expired() {
 	}
 	delete(r.w.lingering, r)
 	r.w.reset(r.fd)
+	r.w.e.settle(&r.w.e.lingering)
 }
 
 func (w *worker) reset(fd int) {
@@ -51,6 +53,7 @@ func (w *worker) endLingering() {
 	for r := range w.lingering {
 		w.loop.StopTimer(&r.timer)
 		w.reset(r.fd)
+		w.e.settle(&w.e.lingering)
 	}
 	clear(w.lingering)
 }

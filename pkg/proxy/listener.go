@@ -92,7 +92,7 @@ const (
 	// share a burst and running sessions are not starved.
 	acceptBatch = 16
 	// acceptPause is how long a worker waits after a lack of descriptors or
-	// memory, ms, unless a session ends earlier.
+	// memory, ms.
 	acceptPause = 100
 )
 
@@ -110,8 +110,9 @@ func (a *acceptor) Event(evloop.Events) {
 			switch err {
 			case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 				a.w.e.log.Warn("cannot accept", "listener", a.l.key, "error", err)
-				a.pause()
 				a.w.loop.SetTimer(&a.timer, a.w.loop.Now()+acceptPause, a)
+				a.pause()
+				return
 			case unix.EAGAIN:
 				return
 			}

@@ -19,8 +19,9 @@ type endpoint struct {
 	fd       int32 // -1: none
 	readable bool
 	writable bool
-	ended    bool // FIN or an error arrived: a short read says nothing, read on
+	ended    bool // FIN, an error or urgent data arrived: a short read says nothing, read on
 	failed   bool // the connection is gone in both directions
+	broken   bool // by an error such as RST, not by FIN both ways
 }
 
 // Event notes the conditions and lets the session go on.
@@ -32,8 +33,11 @@ func (e *endpoint) Event(ev evloop.Events) {
 	if ev&(evloop.Writable|evloop.HangUp|evloop.Failed) != 0 {
 		e.writable = true
 	}
-	if ev&ended != 0 {
+	if ev&(ended|evloop.Urgent) != 0 {
 		e.ended = true
+	}
+	if ev&evloop.Failed != 0 {
+		e.broken = true
 	}
 	if ev&(evloop.HangUp|evloop.Failed) != 0 {
 		e.failed = true
@@ -90,6 +94,7 @@ func (r *relay) pump(l *evloop.Loop, i int) pumpResult {
 			if h.waiting() {
 				return pumpResult{}
 			}
+			src.last = l.Now() // its time to send begins again
 		}
 		if h.eof || h.cut || !src.readable || !dst.writable {
 			h.calm(l)
@@ -212,6 +217,13 @@ func (r *relay) stop(l *evloop.Loop, i int) {
 
 // delivered reports whether half i has ended and nothing of it waits.
 func (h *half) delivered() bool { return h.eof && !h.waiting() }
+
+// expected reports whether end i is to send or to acknowledge something now. One
+// whose bytes wait for the other end cannot send, and one that sent FIN need not.
+func (r *relay) expected(i int) bool {
+	h := &r.half[i]
+	return !h.eof && !h.cut && !h.waiting() || r.half[1-i].waiting()
+}
 
 // finished reports whether both directions have ended and were delivered.
 func (r *relay) finished() bool { return r.half[0].delivered() && r.half[1].delivered() }

@@ -136,19 +136,25 @@ func (s *session) relayOn() {
 			return
 		}
 		if res.err != nil {
-			// What the gone end sent before still counts: its own half goes on until it
-			// ends or fails too.
-			s.stop(s.w.loop, i)
-			s.ends[res.end].readable = true
+			if s.lost(res.end) {
+				return
+			}
 			more = true
 			continue
 		}
 		more = more || res.more
 	}
-	switch {
-	case s.finished():
+	if s.finished() {
 		s.finish(byNobody, byNobody)
 		return
+	}
+	for i := range s.ends {
+		// An end that failed after its FIN has no more to say, not even an error.
+		if s.ends[i].broken && s.half[i].eof && !s.half[1-i].shut && s.lost(i) {
+			return
+		}
+	}
+	switch {
 	case s.half[clientEnd].cut && s.half[serverEnd].delivered():
 		s.abort(serverEnd)
 		return
@@ -161,8 +167,11 @@ func (s *session) relayOn() {
 			continue
 		}
 		if err := s.passFin(i); err != nil {
-			s.abort(1 - i)
-			return
+			if s.lost(1 - i) {
+				return
+			}
+			more = true
+			continue
 		}
 		s.armRelay() // client-fin and server-fin may be due earlier
 	}
@@ -170,6 +179,19 @@ func (s *session) relayOn() {
 		s.deferred = true
 		s.w.loop.Later(s)
 	}
+}
+
+// lost notes that an end takes nothing any more. What it sent before still counts:
+// its own half goes on until it ends or fails too. If the other end was lost
+// before, nothing can be delivered in either direction and the session is over.
+func (s *session) lost(end int) (over bool) {
+	if s.half[end].cut {
+		s.abort(1 - end)
+		return true
+	}
+	s.stop(s.w.loop, 1-end)
+	s.ends[end].readable = true
+	return false
 }
 
 // abort ends a session one end of which failed: the other end gets RST, so that
@@ -259,7 +281,8 @@ func (s *session) Expired() {
 
 // idleDeadline is the moment at which end i counts as silent for too long, or 0
 // for never. "timeout tunnel" replaces client and server timeouts once both sides
-// are connected; the -fin timeouts apply to an end that was sent FIN.
+// are connected; the -fin timeouts apply to an end that was sent FIN. The time
+// rests while nothing is expected of the end.
 func (s *session) idleDeadline(i int) int64 {
 	limit, fin := s.feConf.Timeouts.Client, s.feConf.Timeouts.ClientFin
 	if i == serverEnd {
@@ -275,6 +298,9 @@ func (s *session) idleDeadline(i int) int64 {
 		return 0
 	}
 	last := s.ends[i].last
+	if !s.expected(i) {
+		last = s.w.loop.Now()
+	}
 	if s.beConf.Timeouts.Tunnel > 0 {
 		last = max(last, s.ends[1-i].last)
 	}

@@ -66,6 +66,7 @@ func (e *Engine) drop(l *listener) {
 			e.log.Warn("listening socket not removed from store", "listener", l.key, "error", err)
 		}
 	}
+	e.dropping.Add(1)
 	var left atomic.Int32
 	left.Store(int32(len(e.workers)))
 	for _, w := range e.workers {
@@ -74,6 +75,7 @@ func (e *Engine) drop(l *listener) {
 			if left.Add(-1) == 0 {
 				w.acceptRest(l)
 				l.close()
+				e.settle(&e.dropping)
 			}
 		})
 	}

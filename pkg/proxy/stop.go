@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,8 @@ import (
 func (e *Engine) SoftStop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.dropping.Add(1) // the stop itself, until all listeners are being dropped
+	defer e.settle(&e.dropping)
 	if e.closing.Swap(true) {
 		return
 	}
@@ -26,15 +29,19 @@ func (e *Engine) SoftStop() {
 			}
 		})
 	}
-	// The loops drop the listeners first, then see whether any session is left.
-	for _, w := range e.workers {
-		w.loop.Post(e.checkIdle)
-	}
 }
 
-// checkIdle ends a soft stop with its last session.
+// settle takes one from dropping or lingering.
+func (e *Engine) settle(count *atomic.Int64) {
+	count.Add(-1)
+	e.checkIdle()
+}
+
+// checkIdle ends a soft stop with its last session. A listener that is dropped
+// may become sessions, and a session last bytes, each counted before the former is
+// uncounted: looking in the same order misses nothing.
 func (e *Engine) checkIdle() {
-	if e.closing.Load() && e.conns.Load() == 0 {
+	if e.closing.Load() && e.dropping.Load() == 0 && e.conns.Load() == 0 && e.lingering.Load() == 0 {
 		e.once.Do(func() { close(e.idle) })
 	}
 }
@@ -52,8 +59,10 @@ func (e *Engine) Stop() {
 	e.cancel()
 	for _, w := range e.workers {
 		w.loop.Post(func() {
+			for l := range w.acceptors {
+				w.unlisten(l) // what waits in the backlog is for whoever starts next
+			}
 			w.kill()
-			w.endLingering()
 			w.loop.Stop()
 		})
 	}

@@ -71,23 +71,28 @@ func (w *worker) unlisten(l *listener) {
 	}
 }
 
-// resume ends pauses after a place became free.
+// resume ends pauses after a place became free. A pause for lack of descriptors
+// has its own time.
 func (w *worker) resume() {
 	for l, a := range w.acceptors {
-		if a.paused && w.e.hasRoom(l) {
+		if a.paused && !a.timer.Active() && w.e.hasRoom(l) {
 			a.resume()
 		}
 	}
 }
 
-// kill ends all sessions.
+// kill ends all sessions, and those that only wait to be reset.
 func (w *worker) kill() {
 	for w.sessions != nil {
 		s := w.sessions
-		when := byte(whileData)
-		if s.state != stateRelay {
-			when = whileConnecting
+		when := byte(whileConnecting)
+		switch s.state {
+		case stateRelay:
+			when = whileData
+		case stateQueued:
+			when = whileQueued
 		}
 		s.finish(byKill, when)
 	}
+	w.endLingering()
 }
