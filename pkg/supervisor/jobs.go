@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // job is what a unit is to do next.
@@ -115,7 +116,29 @@ func (s *Supervisor) tryStart(v *service) {
 			return
 		}
 	}
+	if v.unit.Service.Type == TypeIdle && s.starting() && !v.waited {
+		if v.timer == nil {
+			v.arm(idleLimit, func() { v.waited, s.dirty = true, true })
+		}
+		return
+	}
+	v.waited = false
+	v.disarm()
 	v.begin()
+}
+
+// idleLimit is how long Type=idle waits at most (systemd.service(5)).
+const idleLimit = 5 * time.Second
+
+// starting reports whether a service, other than those of Type=idle, is on its way.
+func (s *Supervisor) starting() bool {
+	for _, v := range s.services {
+		target := unitSuffix(v.unit.Name) == ".target"
+		if !target && v.unit.Service.Type != TypeIdle && (v.job == jobStart || v.state == Starting) {
+			return true
+		}
+	}
+	return false
 }
 
 // up reports whether the unit satisfies those that require it.

@@ -148,7 +148,7 @@ func keyNames(section string) []string {
 
 func setType(u *Unit, v string) error {
 	s := ""
-	err := setEnum(&s, v, "simple", "exec", "notify", "oneshot")
+	err := setEnum(&s, v, "simple", "exec", "notify", "oneshot", "idle")
 	u.Service.Type = Type(s)
 	return err
 }

@@ -50,6 +50,7 @@ type service struct {
 	reloadCmd  bool                     // ExecReload= runs
 	reloadNote bool                     // RELOADING=1 came without READY=1 yet
 	signalled  bool                     // STOPPING=1 came
+	waited     bool                     // Type=idle has waited long enough
 
 	watchdogEvery time.Duration
 	watchdog      *time.Timer
@@ -185,7 +186,7 @@ func (v *service) executed(pid int, text string) {
 		return
 	}
 	t := v.unit.Service.Type
-	if pid == v.mainPID && v.sub == "start" && (t == TypeSimple || t == TypeExec) {
+	if pid == v.mainPID && v.sub == "start" && (t == TypeSimple || t == TypeExec || t == TypeIdle) {
 		v.startPost()
 	}
 }

@@ -42,6 +42,31 @@ func TestReadyGatesDependents(t *testing.T) {
 	}
 }
 
+func TestIdleWaitsForTheOthers(t *testing.T) {
+	r := newRig(t, map[string]string{
+		"net.service":     "[Service]\nType=notify\nExecStart={helper} notify {dir}/gate\n",
+		"console.service": "[Service]\nType=idle\nExecStart={helper} wait\n",
+		"all.target":      "[Unit]\nWants=net.service console.service\nAfter=net.service console.service\n",
+	})
+	gate := r.fifo("gate")
+	done := make(chan error, 1)
+	go func() { done <- r.Start(r.ctx, "all.target") }()
+	f, err := os.OpenFile(gate, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := r.get("console.service"); st.State != Waiting {
+		t.Errorf("console.service is %s while net.service starts, want waiting", st.State)
+	}
+	_ = f.Close()
+	if err := <-done; err != nil {
+		t.Fatalf("Start() = %v", err)
+	}
+	if st := r.get("console.service"); st.State != Active {
+		t.Errorf("console.service is %s, want active", st.State)
+	}
+}
+
 func TestCrashKeepsListener(t *testing.T) {
 	r := newRig(t, map[string]string{"proxy.service": `[Unit]
 StartLimitIntervalSec=0

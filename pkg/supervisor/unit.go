@@ -16,6 +16,7 @@ const (
 	TypeExec    Type = "exec"
 	TypeNotify  Type = "notify"
 	TypeOneshot Type = "oneshot"
+	TypeIdle    Type = "idle" // as simple, once no other service is starting, or after 5 s
 )
 
 // Unit is one loaded unit file: a service, or a target that only groups others.
