@@ -44,9 +44,9 @@ func main() {
 
 // flags are netd's command line.
 type flags struct {
-	config, socket, resolv, state string
-	online                        time.Duration
-	check, plan                   bool
+	config, socket, resolv, state, keep string
+	online                              time.Duration
+	check, plan                         bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (*flags, error) {
@@ -56,7 +56,8 @@ func parseFlags(args []string, stderr io.Writer) (*flags, error) {
 	set.StringVar(&f.config, "config", "/etc/sluice/network", "`directory` of *.network and *.vip files")
 	set.StringVar(&f.socket, "socket", "/run/sluice/netd.sock", "control socket `path`")
 	set.StringVar(&f.resolv, "resolv-conf", "/etc/resolv.conf", "`path` to write when name servers are configured")
-	set.StringVar(&f.state, "state", "/run/sluice/netd", "`directory` for DHCP leases; on a disk they outlive the boot")
+	set.StringVar(&f.state, "state", "/run/sluice/netd", "`directory` for DHCP leases")
+	set.StringVar(&f.keep, "keep", "", "`directory` for DHCP leases that outlive the boot; used while its parent is there")
 	set.DurationVar(&f.online, "online-timeout", 20*time.Second, "longest wait for required links before readiness is reported")
 	set.BoolVar(&f.check, "c", false, "check the configuration and exit")
 	set.BoolVar(&f.plan, "plan", false, "with -c: ask the running netd what the configuration would change")
@@ -102,7 +103,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return fmt.Errorf("read watchdog interval: %w", err)
 	}
 	m := netcfg.NewManager(cfg, kernel, netcfg.Options{Dir: f.config, ResolvConf: f.resolv, Online: f.online,
-		StateDir: f.state, Clock: netcfg.SystemClock{}, SetHostname: func(name string) error { return unix.Sethostname([]byte(name)) },
+		StateDir: f.state, KeepDir: f.keep, Clock: netcfg.SystemClock{}, SetHostname: func(name string) error { return unix.Sethostname([]byte(name)) },
 		Watchdog: watchdog / 2, Log: log, Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {
 				log.Error("service manager not told", "state", state, "err", err)

@@ -82,7 +82,7 @@ func TestDHCPLeaseIsUsed(t *testing.T) {
 		"--dhcp-option=option:classless-static-route,0.0.0.0/0,198.18.0.1,10.9.0.0/16,198.18.0.9", "--dhcp-option=option:mtu,1400",
 		"--dhcp-option=option:ntp-server,198.18.0.1")
 	clock := newFakeClock(-time.Minute)
-	l.clock = clock
+	l.clock, l.keep = clock, filepath.Join(t.TempDir(), "netd")
 	l.ntpServer("198.18.0.1", 0)
 	l.file("10-lan.network", dhcpFile+"DNS=198.18.0.3\nAddress=fd00:198:18::2/64\n[DHCPv4]\nUseDomains=yes\nUseMTU=yes\nRouteMetric=77\nHostname=lb7\nUseHostname=yes\n")
 	l.file("20-a.vip", "[VIP]\nAddress=198.18.0.10/32\n")
@@ -114,6 +114,13 @@ func TestDHCPLeaseIsUsed(t *testing.T) {
 	if n := strings.Count(log.String(), "DHCPDISCOVER"); n != 1 {
 		t.Errorf("%d DISCOVERs, want 1", n)
 	}
+
+	// A boot: what is in the first directory is gone, the disk's is there.
+	stored, err := os.ReadFile(leasePath(l.keep, "eth0"))
+	if err != nil || !strings.Contains(string(stored), `"address": "198.18.0.50/24"`) {
+		t.Errorf("lease on disk = %s, %v", stored, err)
+	}
+	l.must(os.Remove(leasePath(l.state, "eth0")))
 
 	updates, done := make(chan netlink.AddrUpdate, 100), make(chan struct{})
 	defer close(done)

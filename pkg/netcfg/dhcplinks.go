@@ -2,9 +2,11 @@ package netcfg
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -64,7 +66,7 @@ func (m *Manager) admitDHCP(links []Link) {
 		}
 		n := &dhcpLink{index: l.Index, name: l.Name, mac: l.MAC, conf: d.DHCP, state: "stopped"}
 		var err error
-		if n.lease, n.use, err = loadLease(m.opts.StateDir, l.Name, l.MAC); err != nil {
+		if n.lease, n.use, err = m.loadLease(l.Name, l.MAC); err != nil {
 			m.opts.Log.Error("old dhcp lease not used", "link", l.Name, "err", err)
 		}
 		m.dhcp[d.Index] = n
@@ -78,7 +80,7 @@ func (m *Manager) admitDHCP(links []Link) {
 		if !slices.ContainsFunc(links, func(l Link) bool { return l.Index == i }) {
 			continue // an unplugged card may come back
 		}
-		if err := removeLease(m.opts.StateDir, d.name); err != nil {
+		if err := m.removeLease(d.name); err != nil {
 			m.opts.Log.Error("old dhcp lease not removed", "link", d.name, "err", err)
 		}
 	}
@@ -178,7 +180,7 @@ func (m *Manager) takeReport(r dhcpReport) bool {
 		}
 		had := d.lease != nil && d.use == leaseHeld
 		d.lease, d.use = nil, leaseHint
-		if err := removeLease(m.opts.StateDir, d.name); err != nil {
+		if err := m.removeLease(d.name); err != nil {
 			m.opts.Log.Error("dhcp lease file not removed", "link", d.name, "err", err)
 		}
 		return had
@@ -187,8 +189,46 @@ func (m *Manager) takeReport(r dhcpReport) bool {
 		return false
 	}
 	d.lease, d.use = r.lease, leaseHeld
-	if err := saveLease(m.opts.StateDir, r.lease); err != nil {
+	if err := m.saveLease(r.lease); err != nil {
 		m.opts.Log.Error("dhcp lease not kept", "link", d.name, "err", err)
 	}
 	return true
+}
+
+// leaseDirs are the directories of lease files, the surest first. The disk may
+// come after netd, and not at all.
+func (m *Manager) leaseDirs() []string {
+	dirs := []string{m.opts.StateDir}
+	if m.opts.KeepDir == "" {
+		return dirs
+	}
+	if _, err := os.Stat(filepath.Dir(m.opts.KeepDir)); err != nil {
+		return dirs
+	}
+	return append(dirs, m.opts.KeepDir)
+}
+
+func (m *Manager) loadLease(link, mac string) (l *Lease, use leaseUse, err error) {
+	for _, dir := range m.leaseDirs() {
+		if l, use, err = loadLease(dir, link, mac); l != nil {
+			return l, use, nil
+		}
+	}
+	return nil, leaseHint, err
+}
+
+func (m *Manager) saveLease(l *Lease) error {
+	var errs error
+	for _, dir := range m.leaseDirs() {
+		errs = errors.Join(errs, saveLease(dir, l))
+	}
+	return errs
+}
+
+func (m *Manager) removeLease(link string) error {
+	var errs error
+	for _, dir := range m.leaseDirs() {
+		errs = errors.Join(errs, removeLease(dir, link))
+	}
+	return errs
 }

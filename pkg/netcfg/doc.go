@@ -37,7 +37,18 @@
 //	Gateway=             default route; repeatable
 //	DNS=                 list of name servers for resolv.conf; repeatable
 //	Domains=             list of search domains for resolv.conf
-//	IPv6AcceptRA=        yes or no; without it the kernel's setting stays
+//	NTP=                 list of time servers, names or addresses; repeatable
+//	DHCP=                yes or ipv4: a DHCPv4 client (default no)
+//	IPv6AcceptRA=        yes: addresses and routes from router advertisements (SLAAC),
+//	                     no temporary addresses; no: none; without it the kernel's
+//	                     setting stays
+//	[DHCPv4]             how DHCP= works
+//	UseDNS= UseNTP= UseRoutes=       yes (default): name servers, time servers, routes
+//	UseDomains= UseHostname= UseMTU= no (default): search domains, host name, MTU
+//	RouteMetric=         of the lease's routes (default 1024)
+//	ClientIdentifier=    mac (default) or duid, a DUID-LL of the hardware address
+//	SendHostname=        yes (default): tell the server Hostname=, or the system's name
+//	Hostname=            name to tell
 //	[Address]            one address with details; repeatable
 //	Address= Peer= Label=
 //	DuplicateAddressDetection=  none (default) or ipv6
@@ -59,4 +70,18 @@
 // IPv6 VIP has preferred lifetime 0: it accepts connections, but the appliance
 // never picks it as the source of its own. Static addresses are announced three
 // times in intervals of a second.
+//
+// # Leases
+//
+// A lease adds an address with a lifetime, routes, name servers and so on to what
+// the files say, and what the files say comes first. It is kept in a file, so
+// that a restart of netd takes no address away and asks for the same one, and is
+// never released. A DHCP link counts for readiness once it has its lease; other
+// links and static addresses do not wait for it.
+//
+// # Time
+//
+// With NTP= or servers of a lease, netd keeps the clock: a majority of the servers
+// has to agree, half a second is stepped, less is slewed. Without servers it
+// leaves the clock alone.
 package netcfg

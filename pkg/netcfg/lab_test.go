@@ -30,6 +30,7 @@ type lab struct {
 	dir        string
 	resolv     string
 	state      string      // directory of leases
+	keep       string      // on disk
 	clock      Clock       // nil: no NTP
 	hostnames  chan string // that were set
 }
@@ -175,7 +176,7 @@ func (l *lab) start(online time.Duration) *running {
 	k, err := NewKernel(l.ns)
 	l.must(err)
 	r := &running{t: l.t, notify: make(chan string, 1000), log: &syncBuffer{}}
-	r.Manager = NewManager(cfg, k, Options{Dir: l.dir, ResolvConf: l.resolv, StateDir: l.state, Clock: l.clock, Online: online,
+	r.Manager = NewManager(cfg, k, Options{Dir: l.dir, ResolvConf: l.resolv, StateDir: l.state, KeepDir: l.keep, Clock: l.clock, Online: online,
 		SetHostname: func(name string) error { l.hostnames <- name; return nil },
 		Notify:      func(s string) { r.notify <- s }, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -16,7 +16,8 @@ import (
 type Options struct {
 	Dir        string // configuration directory
 	ResolvConf string // path to write when name servers are configured
-	StateDir   string // for what survives a restart: DHCP leases
+	StateDir   string // for what outlives a restart of netd: DHCP leases
+	KeepDir    string // for what also outlives the boot; used while its parent is there
 	// SetHostname sets the host name for UseHostname=; nil leaves it.
 	SetHostname func(string) error
 	Clock       Clock         // for NTP=; nil leaves the time
@@ -83,15 +84,16 @@ func NewManager(cfg *Config, k *Kernel, opts Options) *Manager {
 // configured stays. It fails when the kernel cannot be asked or watched.
 func (m *Manager) Run(ctx context.Context) error {
 	defer close(m.done)
+	ctx, cancel := context.WithCancel(ctx)
 	// Watching starts before the first look, so that no change falls in between.
 	watch, err := m.net.Watch(ctx)
 	if err != nil {
+		cancel()
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	defer m.stopDHCP()
 	defer m.timekeeper.start(ctx)()
-	defer cancel()
+	defer cancel() // before the two above wait
 	if err := m.sync(ctx, reasonStart, Changes{}); err != nil {
 		return err
 	}
