@@ -53,9 +53,9 @@ type Engine struct {
 	// What a soft stop waits for beside conns: listeners that the loops let go, and
 	// connections whose last bytes are on their way.
 	dropping, lingering atomic.Int64
-	closing atomic.Bool
-	idle    chan struct{} // closed when the last session of a soft stop ended
-	once    sync.Once
+	closing             atomic.Bool
+	idle                chan struct{} // closed when the last session of a soft stop ended
+	once                sync.Once
 
 	mu        sync.Mutex // serialises reload and stop; guards all below
 	conf      *config.Config

@@ -166,8 +166,11 @@ func serveAt(t *testing.T, addr string, handle func(*net.TCPConn)) *backendServe
 	s.wg.Go(func() {
 		for {
 			c, err := l.Accept()
-			if err != nil {
+			if errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if err != nil {
+				continue // a test took the descriptors away
 			}
 			_ = c.SetDeadline(time.Now().Add(3 * patience))
 			s.wg.Go(func() {
