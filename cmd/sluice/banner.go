@@ -27,7 +27,7 @@ type facts struct {
 	network       *networkFacts
 	proxy         string // in words
 	hasWeb        bool   // the image has webd
-	setup         *setupState
+	setup         *appliance.Setup
 	state         *appliance.State
 	confdSilent   bool // confd is in the image and does not answer
 }
@@ -65,7 +65,7 @@ func (s *shell) facts(ctx context.Context) facts {
 	f.host, _ = os.Hostname()
 	_, err := os.Stat(s.unitDir + "/webd.service")
 	f.hasWeb = err == nil
-	var setup setupState
+	var setup appliance.Setup
 	var state appliance.State
 	var setupErr, stateErr error
 	var all sync.WaitGroup

@@ -68,6 +68,20 @@ func sortedNames(files appliance.Files) []string {
 	return names
 }
 
+func showUsers(ctx context.Context, s *shell, args []string) error {
+	if len(args) > 0 {
+		return errArguments
+	}
+	var names []string
+	if err := s.confd(ctx, "show users", nil, &names); err != nil {
+		return err
+	}
+	for _, name := range names {
+		fmt.Fprintln(s.stdout, name)
+	}
+	return nil
+}
+
 func showRevisions(ctx context.Context, s *shell, args []string) error {
 	if len(args) > 0 {
 		return errArguments
@@ -247,7 +261,7 @@ func confirm(ctx context.Context, s *shell, args []string) error {
 	if len(args) > 0 {
 		return errArguments
 	}
-	result, err := s.change(ctx, "confirm", nil)
+	result, err := s.change(ctx, "confirm", s.request())
 	if err == nil {
 		fmt.Fprintf(s.stdout, "Revision %d stays. \"save\" keeps it over a reboot.\n", result.Revision)
 	}
@@ -273,7 +287,7 @@ func discard(ctx context.Context, s *shell, args []string) error {
 	if len(args) > 0 {
 		return errArguments
 	}
-	if _, err := s.change(ctx, "discard", nil); err != nil {
+	if _, err := s.change(ctx, "discard", s.request()); err != nil {
 		return err
 	}
 	fmt.Fprintln(s.stdout, "The edited configuration is the running one again.")
@@ -330,12 +344,6 @@ func backup(ctx context.Context, s *shell, args []string) error {
 	return nil
 }
 
-// restoreRequest is the payload of confd's restore.
-type restoreRequest struct {
-	Request appliance.Request `json:"request"`
-	Archive string            `json:"archive"` // base64 of the tar.gz
-}
-
 // maxArchive is the greatest size of a backup in bytes: as base64 it has to fit
 // into a control request.
 const maxArchive = 8 << 20
@@ -358,7 +366,7 @@ func restore(ctx context.Context, s *shell, args []string) error {
 	}
 	req := s.request()
 	req.Origin = "restore"
-	if _, err := s.change(ctx, "restore", restoreRequest{req, base64.StdEncoding.EncodeToString(archive)}); err != nil {
+	if _, err := s.change(ctx, "restore", appliance.Restoration{Request: req, Archive: base64.StdEncoding.EncodeToString(archive)}); err != nil {
 		return err
 	}
 	fmt.Fprintln(s.stdout, "The backup is the edited configuration now: see \"diff\" and \"check\", then \"apply\".")
@@ -379,15 +387,22 @@ func factoryReset(ctx context.Context, s *shell, args []string) error {
 			return err
 		}
 	}
-	result, err := s.change(ctx, "factory-reset", s.request())
-	if err == nil {
-		fmt.Fprintf(s.stdout, "Revision %d runs, the factory's configuration.\n", result.Revision)
+	if _, err := s.change(ctx, "factory-reset", s.request()); err != nil {
+		return err
 	}
-	return err
+	var state appliance.State
+	if err := s.confd(ctx, "show state", nil, &state); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.stdout, "The factory's configuration is in force.")
+	for _, line := range stateLines(state) {
+		fmt.Fprintln(s.stdout, line)
+	}
+	return nil
 }
 
 func password(ctx context.Context, s *shell, args []string) error {
-	user := "admin"
+	user := appliance.Admin
 	switch len(args) {
 	case 0:
 	case 1:

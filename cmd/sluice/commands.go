@@ -23,7 +23,7 @@ func commands() []group {
 			{"show log", "[UNIT [LINES]]", "the end of a unit's log, or of all", onlyFirst(unitNames), showLog},
 			{"show units", "", "services and their states", nil, daemonCommand("init", "show units")},
 			{"show boot", "", "what the boot did and how long it took", nil, daemonCommand("init", "show boot")},
-			{"show users", "", "who may log in", nil, daemonCommand("confd", "show users")},
+			{"show users", "", "who may log in", nil, showUsers},
 			{"diff", "[A [B]]", "what changes from configuration A (running) to B (edited)", configNames, diff},
 			{"check", "[FILE]", "judge the edited configuration and show its plan; or a proxy file, or a directory of network files", fileNames, check},
 		}},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,26 +122,20 @@ func (s *shell) fileNamesOf(ctx context.Context, which, prefix string) []string 
 }
 
 func userNames(ctx context.Context, s *shell, _ []string) []string {
-	var users json.RawMessage
-	if s.confd(ctx, "show users", nil, &users) != nil {
-		return nil
-	}
 	var names []string
-	if json.Unmarshal(users, &names) != nil {
+	if s.confd(ctx, "show users", nil, &names) != nil {
 		return nil
 	}
 	return names
 }
 
-// fileNames completes paths: the entries of the root directory and of /data, one
-// level at a time as the word grows is not needed for the few places a console
-// writes to.
+// fileNames names what is in the directories that files for the console are in.
 func fileNames(_ context.Context, _ *shell, args []string) []string {
 	if len(args) > 0 {
 		return nil
 	}
 	var names []string
-	for _, pattern := range []string{"/data/*", "/data/*/*", "/tmp/*", "/root/*", "/etc/sluice/*"} {
+	for _, pattern := range []string{"/data/*", "/tmp/*", "/root/*", "/etc/sluice/*", "/etc/sluice/*/*"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			return nil

@@ -19,12 +19,6 @@ import (
 // long as they need; ctrl-c leaves them to confd.
 const askLimit = 10 * time.Second
 
-// setupState is confd's answer to "show setup".
-type setupState struct {
-	PasswordSet bool `json:"password_set"`
-	Persistent  bool `json:"persistent"`
-}
-
 // errNoConfd is a configuration service that cannot be reached.
 var errNoConfd = errors.New("the configuration service (confd) does not answer")
 

@@ -61,7 +61,7 @@ func (f *fakeConfd) table() []ctl.Command {
 			return map[string]bool{"password_set": len(f.passwords) > 0, "persistent": !f.volatile}, nil
 		},
 		"show users": func(*ctl.Request) (any, error) {
-			return []map[string]any{{"name": "admin", "password_set": len(f.passwords) > 0}}, nil
+			return []string{"admin"}, nil
 		},
 		"diff":           f.diff,
 		"edit":           decoded(f.edit),

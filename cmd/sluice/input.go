@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/sluice-lb/sluice/pkg/appliance"
 )
 
 // errNoTerminal is returned by commands that have to ask.
@@ -91,13 +93,6 @@ func (s *shell) agree(ctx context.Context, text, preset string) (bool, error) {
 	return yes, err
 }
 
-// minPassword is the least length of a password, in characters.
-const minPassword = 8
-
-// maxPassword is the greatest length of a password, in bytes: bcrypt takes no
-// more.
-const maxPassword = 72
-
 // newPassword asks for a password twice until both agree.
 func (s *shell) newPassword(ctx context.Context, user string) (string, error) {
 	for {
@@ -135,10 +130,10 @@ func checkPassword(p string) error {
 		n++
 	}
 	switch {
-	case n < minPassword:
-		return fmt.Errorf("%d characters are too few: at least %d are needed, any will do", n, minPassword)
-	case len(p) > maxPassword:
-		return fmt.Errorf("%d bytes are too many: at most %d are accepted", len(p), maxPassword)
+	case n < appliance.MinPassword:
+		return fmt.Errorf("%d characters are too few: at least %d are needed, any will do", n, appliance.MinPassword)
+	case len(p) > appliance.MaxPassword:
+		return fmt.Errorf("%d bytes are too many: at most %d are accepted", len(p), appliance.MaxPassword)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sluice-lb/sluice/pkg/appliance"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
@@ -19,9 +20,6 @@ import (
 // ask for no login: for the lab, and for an administrator who has lost the
 // password and stands before the machine.
 const openConsole = "sluice.console=open"
-
-// administrator is who logs in by default.
-const administrator = "admin"
 
 // Delays after failed logins, in this process, which outlives ctrl-d and ctrl-c.
 const (
@@ -87,40 +85,66 @@ func (s *shell) isOpen() bool {
 	return err == nil && slices.Contains(strings.Fields(string(text)), openConsole)
 }
 
-// awaitSetup asks confd who may log in. While confd is silent nobody may: what it
-// protects is the machine, and who stands before it can restart it open.
-func (s *shell) awaitSetup(ctx context.Context) (setupState, error) {
-	for {
-		var setup setupState
+// awaitSetup asks confd who may log in; at boot it waits until confd is there.
+// While confd is silent nobody may: what it protects is the machine, and who
+// stands before it can restart it open.
+func (s *shell) awaitSetup(ctx context.Context) (appliance.Setup, error) {
+	for tries := 0; ; tries++ {
+		changed, stop := watchFor(ctx, s.runDir, "confd.sock")
+		var setup appliance.Setup
 		err := s.confd(ctx, "show setup", nil, &setup)
 		if err == nil || ctx.Err() != nil {
+			stop()
+			if err == nil && tries > 0 {
+				s.banner(ctx)
+			}
 			return setup, err
 		}
-		fmt.Fprintf(s.stdout, "\nNobody can log in: %v.\n", err)
-		if text, err := ctl.Call(ctx, s.socket("init"), "show logs confd "+overviewLines, nil); err == nil && text != "" {
-			fmt.Fprintf(s.stdout, "Its log ends with\n%s", indent(text, "  "))
+		if tries == 0 {
+			fmt.Fprintln(s.stdout, "The configuration service (confd) is not there yet.")
+		} else {
+			s.explainSilence(ctx, err)
 		}
-		fmt.Fprintf(s.stdout, "To get in without it, restart the machine and put %s on the kernel's\n"+
-			"command line: key \"e\" in the boot menu.\n", openConsole)
-		_, err = s.readLine(ctx, lineOptions{prompt: "Enter tries again: ", secret: true})
-		if err != nil && !errors.Is(err, errInterrupt) && !errors.Is(err, io.EOF) {
+		err = s.awaitConfd(changed)
+		stop()
+		if errors.Is(err, errHangup) {
 			return setup, err
-		}
-		if ctx.Err() != nil {
-			return setup, ctx.Err()
 		}
 	}
 }
 
+// awaitConfd returns when confd may have come, or with Enter.
+func (s *shell) awaitConfd(changed context.Context) error {
+	for {
+		_, err := s.readLine(changed, lineOptions{prompt: "Enter asks it again: ", secret: true})
+		if err == nil || errors.Is(err, errHangup) {
+			return err
+		}
+		if changed.Err() != nil {
+			return nil
+		}
+	}
+}
+
+func (s *shell) explainSilence(ctx context.Context, err error) {
+	fmt.Fprintf(s.stdout, "Nobody can log in: %v.\n", err)
+	text, err := ctl.Call(ctx, s.socket("init"), "show logs confd "+overviewLines, nil)
+	if err == nil && text != "" {
+		fmt.Fprintf(s.stdout, "Its log ends with\n%s", indent(text, "  "))
+	}
+	fmt.Fprintf(s.stdout, "The way in without it: restart the machine, press \"e\" in the boot menu and add\n"+
+		"%s to the line that begins with \"linux\".\n", openConsole)
+}
+
 // firstPassword lets the first who comes set the administrator's password.
-func (s *shell) firstPassword(ctx context.Context, setup setupState) error {
+func (s *shell) firstPassword(ctx context.Context, setup appliance.Setup) error {
 	fmt.Fprintf(s.stdout, "This appliance has no password yet. Choose the one of its administrator, %s:\n"+
-		"at least %d characters. The web page stays closed until it is set.\n", administrator, minPassword)
+		"at least %d characters. The web page stays closed until it is set.\n", appliance.Admin, appliance.MinPassword)
 	if !setup.Persistent {
 		fmt.Fprintln(s.stdout, "There is no data partition: the password is lost with a reboot.")
 	}
 	for {
-		text, err := s.newPassword(ctx, administrator)
+		text, err := s.newPassword(ctx, appliance.Admin)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -131,10 +155,10 @@ func (s *shell) firstPassword(ctx context.Context, setup setupState) error {
 		if err != nil {
 			return err
 		}
-		err = s.confd(ctx, "set password "+administrator, []byte(text), nil)
+		err = s.confd(ctx, "set password "+appliance.Admin, []byte(text), nil)
 		if err == nil {
-			s.user = administrator
-			fmt.Fprintf(s.stdout, "The password is set. The name to log in with is %s.\n", administrator)
+			s.user = appliance.Admin
+			fmt.Fprintf(s.stdout, "The password is set. The name to log in with is %s.\n", appliance.Admin)
 			return nil
 		}
 		fmt.Fprintf(s.stdout, "  The password is not set: %v\n", err)
@@ -153,8 +177,8 @@ func (s *shell) firstPassword(ctx context.Context, setup setupState) error {
 	}
 }
 
-func (s *shell) setupNow(ctx context.Context) *setupState {
-	var setup setupState
+func (s *shell) setupNow(ctx context.Context) *appliance.Setup {
+	var setup appliance.Setup
 	if s.confd(ctx, "show setup", nil, &setup) != nil {
 		return nil
 	}
@@ -166,6 +190,7 @@ func (s *shell) setupNow(ctx context.Context) *setupState {
 func (s *shell) authenticate(ctx context.Context) error {
 	delay := firstDelay
 	for {
+		failed := (*ctl.CommandError)(nil)
 		name, err := s.readLine(ctx, lineOptions{prompt: "login: "})
 		if err == nil {
 			if name = strings.TrimSpace(name); name == "" {
@@ -188,10 +213,10 @@ func (s *shell) authenticate(ctx context.Context) error {
 			return err
 		case errors.Is(err, errInterrupt), errors.Is(err, io.EOF):
 			continue
-		case errors.Is(err, errNoConfd):
-			fmt.Fprintf(s.stdout, "Nobody can log in: %v.\n", err)
-		default:
+		case errors.As(err, &failed):
 			fmt.Fprintln(s.stdout, "Name or password is wrong.")
+		default:
+			s.explainSilence(ctx, err)
 		}
 		if !s.pause(ctx, delay) {
 			return ctx.Err()

@@ -116,7 +116,7 @@ type shell struct {
 }
 
 func newShell(stdin io.Reader, stdout, stderr io.Writer) *shell {
-	s := &shell{stdin: stdin, stdout: stdout, stderr: stderr, user: "admin",
+	s := &shell{stdin: stdin, stdout: stdout, stderr: stderr, user: appliance.Admin,
 		places: places{runDir: "/run/sluice", unitDir: "/usr/lib/systemd/system", cmdline: "/proc/cmdline"}}
 	if s.term = openTerminal(stdin, stdout); s.term == nil && stdin != nil {
 		s.input = bufio.NewReader(stdin)

@@ -106,7 +106,7 @@ func (s *shell) putBack(ctx context.Context, before appliance.Content, state app
 		req.Base, req.Files = before.Revision, before.Files
 		err = s.confd(ctx, "edit", req, &result)
 	} else {
-		err = s.confd(ctx, "discard", nil, &result)
+		err = s.confd(ctx, "discard", s.request(), &result)
 	}
 	if err == nil && result.Outcome != appliance.Done {
 		err = &outcomeError{result.Outcome, result.Message}
