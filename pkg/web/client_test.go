@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"html"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
@@ -12,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sluice-lb/sluice/pkg/appliance"
 )
 
 // client is a browser without JavaScript.
@@ -146,4 +149,18 @@ func (a reply) want(t *testing.T, status int, parts ...string) {
 			t.Errorf("%s %s: %q is missing in:\n%s", a.Request.Method, a.Request.URL.Path, part, text)
 		}
 	}
+}
+
+// with is the example with one file replaced.
+func with(name, text string) appliance.Files {
+	files := maps.Clone(example)
+	files[name] = text
+	return files
+}
+
+// runs returns what a file of the machine says now.
+func (m *fakeMachine) runs(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.running[name]
 }

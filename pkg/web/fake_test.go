@@ -51,9 +51,8 @@ type fakeMachine struct {
 	power    []string
 	password map[string]string
 	follow   chan string // lines for "follow logs"
-	silent   map[string]bool
 	keeper   *appliance.Keeper
-	setups   int // how often "show setup" was asked
+	sessions int64 // of the frontend
 }
 
 func (m *fakeMachine) Check(_ context.Context, f appliance.Files) (appliance.Report, error) {
@@ -173,7 +172,7 @@ func (r *rig) pass(d time.Duration) {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	m := &fakeMachine{running: example, password: map[string]string{"admin": testPassword}, follow: make(chan string), silent: map[string]bool{}}
+	m := &fakeMachine{running: example, password: map[string]string{"admin": testPassword}, follow: make(chan string), sessions: 42}
 	begin := time.Now()
 	store, err := appliance.OpenStore(t.TempDir(), example, time.Now)
 	if err != nil {
@@ -242,10 +241,6 @@ func (m *fakeMachine) confd() []ctl.Command {
 		command("show setup", func(*ctl.Request, appliance.Request) (any, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			m.setups++
-			if m.silent["confd"] {
-				return nil, errors.New("not today")
-			}
 			return setup{PasswordSet: len(m.password) > 0, Persistent: true}, nil
 		}),
 		command("show state", func(*ctl.Request, appliance.Request) (any, error) { return k().State() }),
@@ -309,7 +304,7 @@ func (m *fakeMachine) proxyd() []ctl.Command {
 		for _, p := range cfg.Proxies {
 			if p.Kind.HasFrontend() {
 				stats = append(stats, ctl.Stat{Proxy: p.Name, Service: "FRONTEND", Type: ctl.StatFrontend, Status: "OPEN", Mode: "tcp",
-					SessionsCur: 42, SessionsTotal: 1234567, BytesIn: 5 << 30, BytesOut: 70 << 20})
+					SessionsCur: m.sessions, SessionsTotal: 1234567, BytesIn: 5 << 30, BytesOut: 70 << 20})
 			}
 			for i, s := range p.Servers {
 				status := "UP"

@@ -4,7 +4,7 @@
 // content security policy allows no inline style.
 import { autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, indentUnit, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { forceLinting, linter, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState } from "@codemirror/state";
@@ -57,6 +57,13 @@ const theme = EditorView.theme({
   ".cm-diagnostic": { padding: ".35rem .6rem", whiteSpace: "pre-wrap" },
   ".cm-diagnostic-error": { borderLeftColor: "var(--bad)" },
   ".cm-diagnostic-warning": { borderLeftColor: "var(--warn)" },
+  // CodeMirror draws these with data: images, which the page's policy refuses.
+  ".cm-lintRange-error, .cm-lintRange-warning": { backgroundImage: "none", textDecoration: "underline wavy 1.5px", textUnderlineOffset: "3px" },
+  ".cm-lintRange-error": { textDecorationColor: "var(--bad)" },
+  ".cm-lintRange-warning": { textDecorationColor: "var(--warn)" },
+  ".cm-lint-marker": { content: "none", width: ".7em", height: ".7em", margin: ".35em auto", borderRadius: "50%" },
+  ".cm-lint-marker-error": { content: "none", backgroundColor: "var(--bad)" },
+  ".cm-lint-marker-warning": { content: "none", backgroundColor: "var(--warn)" },
   ".cm-panels": { backgroundColor: "var(--bg)", color: "var(--text)" },
 });
 
@@ -131,7 +138,7 @@ function open(textarea) {
       doc: textarea.value,
       extensions: [
         lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), drawSelection(), history(), closeBrackets(),
-        highlightSelectionMatches(), file === "proxy.cfg" ? haproxy : ini, syntaxHighlighting(colours), theme,
+        highlightSelectionMatches(), indentUnit.of("   "), file === "proxy.cfg" ? haproxy : ini, syntaxHighlighting(colours), theme,
         EditorView.contentAttributes.of({ "aria-label": file, spellcheck: "false" }),
         file === "proxy.cfg" ? autocompletion({ override: [completion()] }) : [],
         lintGutter(), linter(judge, { delay: 400 }),

@@ -7,7 +7,7 @@ const words = /^(tcp|http|roundrobin|leastconn|source|first|random|static-rr|on|
 
 export const haproxy = StreamLanguage.define({
   name: "haproxy",
-  startState: () => ({ word: 0, section: false, quote: "" }),
+  startState: () => ({ word: 0, section: false, quote: "", indent: 0 }),
   copyState: (s) => ({ ...s }),
   token(stream, state) {
     if (stream.sol() && !state.quote) {
@@ -15,6 +15,7 @@ export const haproxy = StreamLanguage.define({
       state.section = false;
     }
     if (state.quote) return inQuotes(stream, state);
+    if (state.word === 0 && !/^\s*$/.test(stream.string)) state.indent = stream.indentation();
     if (stream.eatSpace()) return null;
     const c = stream.peek();
     if (c === "#") {
@@ -26,6 +27,12 @@ export const haproxy = StreamLanguage.define({
       return inQuotes(stream, state);
     }
     return word(stream, state);
+  },
+  // A new line goes on where the one before begins; below a section's name it is
+  // one step in.
+  indent(state, after, context) {
+    if (sections.test(after.trim().split(/\s/)[0])) return 0;
+    return state.section ? state.indent + context.unit : state.indent;
   },
   languageData: { commentTokens: { line: "#" } },
 });

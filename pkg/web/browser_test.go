@@ -1,0 +1,328 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a Chromium with one tab; what its console complains about fails the
+// test.
+type browser struct {
+	ctx  context.Context
+	base string
+
+	mu         sync.Mutex
+	complaints []string
+}
+
+func newBrowser(t *testing.T, base string) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("SLUICE_FULL") == "1" {
+			t.Fatal("chromium is not installed")
+		}
+		t.Skip("chromium is not installed")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900), chromedp.Flag("ignore-certificate-errors", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Logf("close the browser: %v", err)
+		}
+	})
+	b := &browser{ctx: ctx, base: base}
+	chromedp.ListenTarget(ctx, func(event any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.complaints = append(b.complaints, e.ExceptionDetails.Error())
+		case *log.EventEntryAdded:
+			// A refused form is an error to the console, and what these tests want.
+			if e.Entry.Level == log.LevelError && !strings.Contains(e.Entry.Text, "responded with a status of") {
+				b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
+			}
+		case *page.EventJavascriptDialogOpening:
+			b.complaints = append(b.complaints, "dialog: "+e.Message)
+		}
+	})
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, c := range b.complaints {
+			t.Errorf("browser: %s", c)
+		}
+	})
+	return b
+}
+
+func (b *browser) run(t *testing.T, what string, actions ...chromedp.Action) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	if len(actions) == 0 || b.ctx.Err() != nil {
+		cancel()
+		t.Fatalf("%s: %v", what, b.ctx.Err())
+	}
+	defer cancel()
+	// The first run starts the browser, which must live as long as b.ctx.
+	if chromedp.FromContext(b.ctx).Target == nil {
+		ctx = b.ctx
+	}
+	if err := chromedp.Run(ctx, actions...); err != nil {
+		var text string
+		_ = chromedp.Run(b.ctx, chromedp.Evaluate(`document.body.innerText`, &text))
+		t.Fatalf("%s: %v\n%s", what, err, text)
+	}
+}
+
+// sees waits until an expression of JavaScript is true, also across pages.
+func sees(expression string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			var is bool
+			err := chromedp.Evaluate("Boolean("+expression+")", &is).Do(ctx)
+			if err == nil && is {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s is not true: %w", expression, errors.Join(ctx.Err(), err))
+			case <-tick.C:
+			}
+		}
+	})
+}
+
+// text is an expression that is true while an element holds some text.
+func text(selector, part string) string {
+	return fmt.Sprintf(`document.querySelector(%q)?.textContent.includes(%q)`, selector, part)
+}
+
+func (b *browser) login(t *testing.T) {
+	t.Helper()
+	b.run(t, "log in", chromedp.Navigate(b.base+"/"), chromedp.WaitVisible(`input[name=password]`),
+		chromedp.SendKeys(`input[name=password]`, testPassword), chromedp.Click(`.login button`), chromedp.WaitVisible(`nav a[aria-current]`))
+}
+
+// shoot keeps a picture of the whole page.
+func (b *browser) shoot(t *testing.T, name string) {
+	t.Helper()
+	var png []byte
+	b.run(t, "screenshot", chromedp.FullScreenshot(&png, 100))
+	path := filepath.Join(t.ArtifactDir(), name+".png")
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("picture: %s", path)
+}
+
+const (
+	editorHandle = `document.querySelector(".editor-host").view`
+	editorText   = editorHandle + `.state.doc.toString()`
+	shadow       = `document.querySelector(".editor-host").shadowRoot`
+)
+
+// typeAt puts the caret at the end of a line, from 1, and types; with a line end
+// before the text, on a new line.
+func typeAt(line int, text string) chromedp.Action {
+	begin := ""
+	if rest, newLine := strings.CutPrefix(text, "\n"); newLine {
+		begin, text = "\n   ", rest
+	}
+	return chromedp.Tasks{
+		sees(`document.querySelector(".editor-host")?.view !== undefined`),
+		chromedp.Evaluate(fmt.Sprintf(`{
+			const view = %s, at = view.state.doc.line(%d).to, begin = %q;
+			view.dispatch({changes: {from: at, insert: begin}, selection: {anchor: at + begin.length}});
+			view.focus();
+		}`, editorHandle, line, begin), nil),
+		chromedp.KeyEvent(text),
+	}
+}
+
+// The steps that the product's documentation gives: open the tab LB Layer7, set
+// "mode tcp" in both sections, apply; click the tab Setup; in its Configuration
+// section, click Save.
+func TestBrowserDocumentedSteps(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.login(t)
+	b.run(t, "open LB Layer7", chromedp.Click(`//nav/a[text()="LB Layer7"]`), chromedp.WaitVisible(`.editor-host`))
+	b.run(t, "set mode tcp", typeAt(1, "\nmode tcp"), typeAt(5, "\nmode tcp"), sees(text("#verdict.good", "Valid")))
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), sees(text(".flash.good", "Revision 1 is running")))
+	if got := r.machine.runs("proxy.cfg"); strings.Count(got, "mode tcp") != 2 {
+		t.Fatalf("after Apply runs:\n%s", got)
+	}
+	b.run(t, "unsaved is flagged", sees(text(".banner.unsaved", "Unsaved changes")), chromedp.Click(`//nav/a[text()="Overview"]`),
+		chromedp.WaitVisible(`.banner.unsaved a[href^="/setup"]`))
+	b.run(t, "open Setup", chromedp.Click(`//nav/a[text()="Setup"]`), chromedp.WaitVisible(`#configuration`))
+	b.run(t, "save", chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`),
+		sees(text(".flash.good", "Saved")), sees(`!document.querySelector(".banner.unsaved")`))
+	if st, err := r.machine.keeper.State(); err != nil || st.Saved.Number != 1 || st.Unsaved {
+		t.Errorf("after Save: %+v, %v", st, err)
+	}
+}
+
+// A mistake is underlined where it is, and Apply is refused with the old
+// configuration running.
+func TestBrowserMistake(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.login(t)
+	b.run(t, "type a mistake", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nbalanse roundrobin"),
+		sees(shadow+`.querySelector(".cm-lintRange-error")?.textContent === "balanse"`), sees(text("#verdict.bad", "line 6")))
+	b.shoot(t, "mistake")
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), sees(text(".problem", "nothing was changed")),
+		sees(text(".problem .place", "proxy.cfg:6:4")), sees(editorText+`.includes("balanse")`),
+		sees(shadow+`.querySelector(".cm-lintRange-error") !== null`))
+	b.shoot(t, "refused")
+	if got := r.machine.runs("proxy.cfg"); got != example["proxy.cfg"] {
+		t.Errorf("runs now:\n%s", got)
+	}
+}
+
+func TestBrowserCompletion(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.login(t)
+	offers := func(label string) chromedp.Action {
+		return sees(fmt.Sprintf(`[...%s.querySelectorAll(".cm-completionLabel")].some(e => e.textContent === %q)`, shadow, label))
+	}
+	b.run(t, "a backend's keyword", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nfullc"), offers("fullconn"))
+	b.shoot(t, "completion")
+	b.run(t, "second words", typeAt(6, "\ntimeout conn"), offers("timeout connect"))
+	b.run(t, "a server's option", typeAt(9, " wei"), offers("weight"))
+}
+
+// A timed apply shows its countdown on every page; Go back ends it.
+func TestBrowserConfirmation(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.login(t)
+	apply := func() {
+		b.run(t, "apply with confirmation", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nretries 2"),
+			chromedp.SetValue(`select[name=minutes]`, "1"), chromedp.Click(`button[value=apply-confirm]`), sees(text(".banner.pending", "Trial run")))
+	}
+	apply()
+	var before string
+	b.run(t, "the countdown runs", chromedp.Text(`.countdown`, &before), sees(`document.querySelector(".countdown").textContent !== "`+before+`"`))
+	b.run(t, "the countdown runs", chromedp.Text(`.countdown`, &before))
+	b.run(t, "it ticks", sees(`document.querySelector(".countdown").textContent !== `+fmt.Sprintf("%q", before)))
+	b.run(t, "on another page", chromedp.Click(`//nav/a[text()="Overview"]`), sees(text(".banner.pending", "Trial run")))
+	b.shoot(t, "pending")
+	b.run(t, "go back", chromedp.Click(`//button[text()="Go back"]`), sees(text(".flash.good", "Revision 0 is running again")))
+	if got := r.machine.runs("proxy.cfg"); got != example["proxy.cfg"] {
+		t.Errorf("after Go back runs:\n%s", got)
+	}
+	apply()
+	b.run(t, "keep", chromedp.Click(`//button[text()="Keep"]`), sees(text(".flash.good", "Confirmed")))
+	if got := r.machine.runs("proxy.cfg"); !strings.Contains(got, "retries 2") {
+		t.Errorf("after Keep runs:\n%s", got)
+	}
+}
+
+// The second of two browsers gets the difference, and its own text back.
+func TestBrowserConflict(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.login(t)
+	b.run(t, "open the editor", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nretries 2"))
+	other := r.admin(t)
+	var res struct{ Outcome string }
+	other.call("POST", "/api/v1/apply", map[string]any{"files": with("proxy.cfg", example["proxy.cfg"]+"   retries 7\n")}, &res, "If-Match", `"0"`)
+	if res.Outcome != "done" {
+		t.Fatalf("the first apply: %+v", res)
+	}
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), sees(text(".problem", "Somebody else applied")), sees(text(".problem .diff .add", "retries 7")),
+		sees(editorText+`.includes("retries 2")`))
+	b.shoot(t, "conflict")
+	if got := r.machine.runs("proxy.cfg"); !strings.Contains(got, "retries 7") {
+		t.Errorf("runs now:\n%s", got)
+	}
+	b.run(t, "apply over it", chromedp.Click(`button[value=apply]`), sees(text(".flash.good", "is running")))
+	if got := r.machine.runs("proxy.cfg"); strings.Contains(got, "retries 7") || !strings.Contains(got, "retries 2") {
+		t.Errorf("runs now:\n%s", got)
+	}
+}
+
+// Figures and logs move without a reload.
+func TestBrowserLive(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.login(t)
+	b.run(t, "overview", sees(text(".address", "198.18.0.10:3306")), sees(text(".figures", "42")), chromedp.Evaluate(`window.stays = true`, nil))
+	r.machine.mu.Lock()
+	r.machine.sessions = 4711
+	r.machine.mu.Unlock()
+	b.run(t, "new figures", sees(text(".figures", "4\u2009711")), sees(`window.stays`))
+	b.run(t, "logs", chromedp.Navigate(b.base+"/logs"), sees(text("#followstate", "live")))
+	r.machine.follow <- "2026-05-04T10:00:02.000Z <i>a line that is new</i>"
+	b.run(t, "new line", sees(text("#log", "<i>a line that is new</i>")))
+}
+
+// Every page, as a desk and a phone show it. The pictures are for looking at;
+// that no page is wider than its screen is checked.
+func TestBrowserPictures(t *testing.T) {
+	r := newRig(t)
+	b := newBrowser(t, r.http.URL)
+	b.run(t, "open", chromedp.Navigate(b.base+"/"), chromedp.WaitVisible(`.login`))
+	b.shoot(t, "login")
+	b.login(t)
+	c := r.admin(t)
+	draft := with("proxy.cfg", strings.Replace(example["proxy.cfg"], "leastconn", "roundrobin", 1))
+	c.call("POST", "/api/v1/apply", map[string]any{"files": draft, "note": "other algorithm"}, nil, "If-Match", `"0"`).want(t, 200)
+	draft["network/30-web.vip"] = "[VIP]\nDescription=Web\nAddress=198.18.0.20/32\nLink=10-lan.network\n"
+	c.call("PUT", "/api/v1/config/edited", map[string]any{"files": draft}, nil, "If-Match", `"1"`).want(t, 200)
+	pages := map[string]string{"overview": "/", "lb": "/lb", "network": "/network", "network-edit": "/network/edit?file=network/30-web.vip",
+		"logs": "/logs", "setup": "/setup", "compare": "/setup/compare?from=0&to=running", "notfound": "/nothing"}
+	screens := []struct {
+		name          string
+		width, height int64
+		scheme        string
+	}{{"desk", 1280, 900, "light"}, {"dark", 1280, 900, "dark"}, {"phone", 390, 844, "light"}}
+	for _, s := range screens {
+		b.run(t, "screen", chromedp.EmulateViewport(s.width, s.height),
+			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}}))
+		for name, path := range pages {
+			var over bool
+			b.run(t, name, chromedp.Navigate(b.base+path), chromedp.WaitVisible(`main`), sees(`document.readyState === "complete"`),
+				chromedp.Evaluate(`document.documentElement.scrollWidth > innerWidth`, &over))
+			if strings.Contains(path, "lb") || strings.Contains(path, "edit") {
+				b.run(t, name, sees(text("#verdict", "Valid")))
+			}
+			if over {
+				t.Errorf("%s is wider than the %s", name, s.name)
+			}
+			b.shoot(t, name+"-"+s.name)
+		}
+	}
+	r.machine.mu.Lock()
+	r.machine.password = map[string]string{}
+	r.machine.mu.Unlock()
+	b.run(t, "closed", chromedp.EmulateViewport(1280, 900), chromedp.Navigate(b.base+"/"), sees(text(".login", "closed")))
+	b.shoot(t, "closed")
+}
