@@ -62,10 +62,17 @@ func commands() []group {
 			{"version", "", "print the version", nil, printVersion},
 			{"help", "[COMMAND|all]", "list the commands, or explain one", helpWords, help},
 			{"login", "", "the console of a tty: asks who is there, then reads commands", nil, loginConsole},
-			{"exit", "", "log out", nil, func(context.Context, *shell, []string) error { return errExit }},
-			{"quit", "", "the same as exit", nil, func(context.Context, *shell, []string) error { return errExit }},
+			{"exit", "", "log out", nil, exit},
+			{"quit", "", "the same as exit", nil, exit},
 		}},
 	}
+}
+
+func exit(_ context.Context, _ *shell, args []string) error {
+	if len(args) > 0 {
+		return errArguments
+	}
+	return errExit
 }
 
 func printVersion(_ context.Context, s *shell, args []string) error {
