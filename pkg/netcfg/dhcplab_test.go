@@ -98,7 +98,7 @@ func TestDHCPLeaseIsUsed(t *testing.T) {
 		}
 	}
 	resolv, err := os.ReadFile(l.resolv)
-	if want := "# written by netd from DNS=, Domains= and DHCP\nsearch lan.example\nnameserver 198.18.0.3\nnameserver 198.18.0.1\n"; string(resolv) != want {
+	if want := "# written by netd from DNS=, Domains=, DHCP and routers\nsearch lan.example\nnameserver 198.18.0.3\nnameserver 198.18.0.1\n"; string(resolv) != want {
 		t.Errorf("resolv.conf = %q, %v, want %q", resolv, err, want)
 	}
 	log.await(t, "client provides name: lb7")

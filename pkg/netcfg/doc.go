@@ -49,6 +49,9 @@
 //	ClientIdentifier=    mac (default) or duid, a DUID-LL of the hardware address
 //	SendHostname=        yes (default): tell the server Hostname=, or the system's name
 //	Hostname=            name to tell
+//	[IPv6AcceptRA]       how IPv6AcceptRA= works
+//	UseDNS=              yes (default): name servers of advertisements
+//	UseDomains=          no (default): their search domains
 //	[Address]            one address with details; repeatable
 //	Address= Peer= Label=
 //	DuplicateAddressDetection=  none (default) or ipv6

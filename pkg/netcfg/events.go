@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
@@ -18,6 +19,8 @@ type Changes struct {
 	// least, or went.
 	NoCarrier map[int]bool
 	Lost      int // times that the kernel dropped events
+	// Router is what router advertisements said about name servers.
+	Router []routerOption
 }
 
 // Watch collects netlink events; its goroutine ends with the context.
@@ -55,7 +58,7 @@ func (k *Kernel) Watch(ctx context.Context) (*Watch, error) {
 	var sock *nl.NetlinkSocket
 	err := k.inside(func() (err error) {
 		sock, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_LINK,
-			unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+			unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_ND_USEROPT)
 		return err
 	})
 	if err != nil {
@@ -95,6 +98,10 @@ func (w *Watch) note(msgs []syscall.NetlinkMessage, lost bool) {
 		w.pending.Lost++
 	}
 	for _, m := range msgs {
+		if m.Header.Type == unix.RTM_NEWNDUSEROPT && len(w.pending.Router) < maxRouterOptions {
+			w.pending.Router = append(w.pending.Router, parseRouterOptions(m.Data, time.Now())...)
+			continue
+		}
 		if m.Header.Type != unix.RTM_NEWLINK && m.Header.Type != unix.RTM_DELLINK || len(m.Data) < unix.SizeofIfInfomsg {
 			continue
 		}

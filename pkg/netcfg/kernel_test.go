@@ -247,7 +247,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("plan after the reload = %q", plan.String())
 	}
 	text, err := os.ReadFile(l.resolv)
-	if want := "# written by netd from DNS=, Domains= and DHCP\nsearch lan.example\nnameserver 198.18.0.1\nnameserver fd00:198:18::1\n"; string(text) != want {
+	if want := "# written by netd from DNS=, Domains=, DHCP and routers\nsearch lan.example\nnameserver 198.18.0.1\nnameserver fd00:198:18::1\n"; string(text) != want {
 		t.Errorf("resolv.conf = %q, %v, want %q", text, err, want)
 	}
 }

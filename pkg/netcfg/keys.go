@@ -44,8 +44,8 @@ var networkKeys = []key{
 	{"Network", "DNS", "addresses separated by blanks", addDNS},
 	{"Network", "Domains", "domain names separated by blanks", addDomains},
 	{"Network", "IPv6AcceptRA", acceptBool, func(b *builder, v string) error {
-		b.net.AcceptRA = new(bool)
-		return setBool(b.net.AcceptRA, v)
+		b.net.RA.Set = true
+		return setBool(&b.net.RA.Accept, v)
 	}},
 	{"Network", "DHCP", "yes, no, ipv4", setDHCP},
 	{"Network", "NTP", "host names or addresses separated by blanks", addNTP},
@@ -59,6 +59,8 @@ var networkKeys = []key{
 	{"DHCPv4", "ClientIdentifier", "mac, duid", setClientID},
 	{"DHCPv4", "SendHostname", acceptBool, func(b *builder, v string) error { return setBool(&b.net.DHCP.SendHostname, v) }},
 	{"DHCPv4", "Hostname", "a host name, e.g. lb1 or lb1.example.com", setDHCPHostname},
+	{"IPv6AcceptRA", "UseDNS", acceptBool, func(b *builder, v string) error { return setBool(&b.net.RA.UseDNS, v) }},
+	{"IPv6AcceptRA", "UseDomains", acceptBool, func(b *builder, v string) error { return setBool(&b.net.RA.UseDomains, v) }},
 	{"Address", "Address", acceptPrefix, func(b *builder, v string) error { return setPrefix(&b.addr.Prefix, v) }},
 	{"Address", "Peer", acceptPrefix, func(b *builder, v string) error { return setPrefix(&b.addr.Peer, v) }},
 	{"Address", "Label", "1 to 15 bytes that start with the link's name, e.g. eth0:lan", setLabel},

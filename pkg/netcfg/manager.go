@@ -61,6 +61,8 @@ type Manager struct {
 	reports    chan dhcpReport // of DHCP clients
 	hostname   string          // that was set last
 	timekeeper *timekeeper
+	router     routerOptions
+	routerEnd  <-chan time.Time // when the first of router is over; nil: none
 	counts     counters
 }
 
@@ -122,6 +124,8 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-settled:
 			settled = nil
 			err = m.sync(ctx, reasonEvent, watch.Take())
+		case <-m.routerEnd:
+			err = m.sync(ctx, reasonLease, Changes{})
 		case <-retry:
 			retry = nil
 			err = m.sync(ctx, reasonEvent, watch.Take())
@@ -161,7 +165,7 @@ const (
 	reasonStart reason = iota
 	reasonReload
 	reasonEvent
-	reasonLease
+	reasonLease // or what a router named
 )
 
 // observe looks at the kernel and works out what it should look like.
@@ -174,6 +178,7 @@ func (m *Manager) observe(cfg *Config) (*Desired, *State, error) {
 		m.admitDHCP(state.Links)
 	}
 	desired := Resolve(cfg, state.Links, m.dhcp.leases(time.Now()))
+	m.router.addTo(desired)
 	var keys []string
 	for _, d := range desired.Links {
 		for _, s := range d.Sysctls {
@@ -189,6 +194,11 @@ func (m *Manager) sync(ctx context.Context, why reason, changes Changes) error {
 	if changes.Lost > 0 {
 		m.counts.lost += changes.Lost
 		m.opts.Log.Warn("network events were lost, looked at everything again", "times", changes.Lost)
+	}
+	m.router.take(changes.Router)
+	m.routerEnd = nil
+	if d := m.router.expire(time.Now()); d > 0 {
+		m.routerEnd = time.After(d)
 	}
 	desired, state, err := m.observe(m.cfg)
 	if err != nil {
@@ -271,12 +281,14 @@ func (m *Manager) reannounce(why reason, ops []Op, changes Changes) {
 			carrier[l.Index] = l.MAC
 		}
 	}
-	for _, op := range ops {
-		if op.Kind == OpSysctl && op.Sysctl.Value == "1" && strings.HasSuffix(op.Sysctl.Key, "/accept_ra") {
-			m.schedule.add(now, op.Index, allRouters, solicitation)
-		}
-	}
 	for _, d := range m.desired.Links {
+		turnedOn := slices.ContainsFunc(ops, func(o Op) bool {
+			return o.Kind == OpSysctl && o.Index == d.Index && o.Sysctl.Value == "1" && strings.HasSuffix(o.Sysctl.Key, "/accept_ra")
+		})
+		// At start the name servers of earlier advertisements are not known.
+		if d.RA.Accept && (turnedOn || why == reasonStart) {
+			m.schedule.add(now, d.Index, allRouters, solicitation)
+		}
 		hw, up := carrier[d.Index]
 		fresh := m.carrier[d.Index] != hw || changes.NoCarrier[d.Index]
 		for _, a := range d.Addrs {

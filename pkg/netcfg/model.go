@@ -18,13 +18,19 @@ type Network struct {
 	MTU       int    // bytes; 0 leaves the link's own
 	MAC       string // lower case with colons; "" leaves the link's own
 	Required  bool   // readiness waits for it
-	AcceptRA  *bool  // nil leaves the kernel's setting
+	RA        RA
 	DHCP      DHCP
 	Addresses []Address
 	Routes    []Route
 	DNS       []netip.Addr
 	Domains   []string
 	NTP       []string // host names or addresses
+}
+
+// RA says what is taken from IPv6 router advertisements.
+type RA struct {
+	Set, Accept        bool // not set leaves the kernel's setting
+	UseDNS, UseDomains bool
 }
 
 // DHCP says whether and how a link asks a DHCPv4 server. It is comparable.

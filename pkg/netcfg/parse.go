@@ -126,7 +126,7 @@ func parseFile(name, text string, report func(*Diagnostic)) *builder {
 	table := vipKeys
 	if strings.HasSuffix(name, ".network") {
 		table = networkKeys
-		b.net = &Network{File: name, Required: true, DHCP: defaultDHCP}
+		b.net = &Network{File: name, Required: true, DHCP: defaultDHCP, RA: RA{UseDNS: true}}
 	}
 	seen := map[string]entry{}
 	for _, sec := range scan(name, text, report) {

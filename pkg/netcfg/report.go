@@ -152,7 +152,7 @@ func orDash(s string) string { return word(s == "", "-", s) }
 // writeResolvConf replaces the file atomically when its content differs. Without
 // name servers only a file that netd wrote is changed.
 func writeResolvConf(path string, dns []netip.Addr, domains []string) error {
-	const header = "# written by netd from DNS=, Domains= and DHCP\n"
+	const header = "# written by netd from DNS=, Domains=, DHCP and routers\n"
 	if path == "" {
 		return nil
 	}

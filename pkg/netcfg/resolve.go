@@ -30,6 +30,7 @@ type DesiredLink struct {
 	MTU      int    // 0 leaves it
 	Required bool
 	DHCP     DHCP
+	RA       RA
 	Addrs    []DesiredAddr
 	Routes   []Route
 	Sysctls  []Sysctl
@@ -111,7 +112,8 @@ func (r *resolver) link(l *Link, taken map[string]bool) {
 			continue
 		}
 		taken[n.File] = true
-		d := DesiredLink{Index: l.Index, Name: l.Name, File: n.File, MAC: n.MAC, MTU: n.MTU, Required: n.Required, DHCP: n.DHCP}
+		d := DesiredLink{Index: l.Index, Name: l.Name, File: n.File, MAC: n.MAC, MTU: n.MTU, Required: n.Required, DHCP: n.DHCP,
+			RA: n.RA}
 		for _, a := range n.Addresses {
 			if where, dup := r.addrs[a.Prefix.Addr()]; dup {
 				r.problem("%s matches %s and %s: address %s is set on %s only", n.File, where, l.Name, a.Prefix.Addr(), where)
@@ -238,14 +240,13 @@ func (r *resolver) place(v *VIP) int {
 // replaces one by another.
 func sysctls(d *DesiredLink, n *Network) []Sysctl {
 	var out []Sysctl
-	if n != nil && n.AcceptRA != nil {
-		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/accept_ra", word(*n.AcceptRA, "1", "0")})
+	if n != nil && n.RA.Set {
+		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/accept_ra", word(n.RA.Accept, "1", "0")})
 	}
-	slaac := n != nil && n.AcceptRA != nil && *n.AcceptRA
-	if slaac { // addresses of the hardware address, no temporary ones
+	if d.RA.Accept { // addresses of the hardware address, no temporary ones
 		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/autoconf", "1"}, Sysctl{"net/ipv6/conf/" + d.Name + "/use_tempaddr", "0"})
 	}
-	if slaac || slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is6() }) {
+	if d.RA.Accept || slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is6() }) {
 		out = append(out, Sysctl{"net/ipv6/conf/" + d.Name + "/disable_ipv6", "0"})
 	}
 	if slices.ContainsFunc(d.Addrs, func(a DesiredAddr) bool { return a.Prefix.Addr().Is4() && a.Prefix.Bits() < 32 }) {

@@ -34,7 +34,8 @@ func TestSLAAC(t *testing.T) {
 	r.awaitNotify("READY=1")
 	conf := filepath.Join(t.TempDir(), "radvd.conf")
 	l.must(os.WriteFile(conf, []byte("interface peer0 {\n AdvSendAdvert on;\n MinRtrAdvInterval 600;\n MaxRtrAdvInterval 1200;\n"+
-		" prefix fd00:198:18:5::/64 { AdvOnLink on; AdvAutonomous on; };\n};\n"), 0o600))
+		" prefix fd00:198:18:5::/64 { AdvOnLink on; AdvAutonomous on; };\n"+
+		" RDNSS fd00:198:18::1 fe80::53 { AdvRDNSSLifetime 1000; };\n DNSSL ra.example { AdvDNSSLLifetime 1000; };\n};\n"), 0o600))
 	peer := &Kernel{ns: l.peerNS}
 	l.must(peer.inside(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0) }))
 	pk, err := NewKernel(l.peerNS)
@@ -51,7 +52,7 @@ func TestSLAAC(t *testing.T) {
 	if s, err := l.kernel.Observe(); err != nil || strings.Contains(render(s), "fd00:198:18:5:") {
 		t.Fatalf("IPv6AcceptRA=no took an advertisement: %v\n%s", err, render(s))
 	}
-	l.file("10-lan.network", lanFile+"IPv6AcceptRA=yes\n")
+	l.file("10-lan.network", lanFile+"DNS=198.18.0.3\nIPv6AcceptRA=yes\n[IPv6AcceptRA]\nUseDomains=yes\n")
 	l.must(r.Reload(t.Context()))
 	l.await("address from the advertisement", func(s *State) bool {
 		return slices.ContainsFunc(s.Addrs, func(a LinkAddr) bool {
@@ -65,6 +66,10 @@ func TestSLAAC(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("show network = %s", r.show())
 		}
+	}
+	resolv, err := os.ReadFile(l.resolv)
+	if want := "# written by netd from DNS=, Domains=, DHCP and routers\nsearch ra.example\nnameserver 198.18.0.3\nnameserver fd00:198:18::1\nnameserver fe80::53%eth0\n"; string(resolv) != want {
+		t.Errorf("resolv.conf = %q, %v, want %q", resolv, err, want)
 	}
 	var text strings.Builder
 	l.must(r.ShowJSON(t.Context(), &text))
