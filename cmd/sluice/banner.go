@@ -178,40 +178,39 @@ func count(n int, what string) string {
 func renderBanner(f facts, columns int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nSluice %s on %s\n", f.version, f.host)
-	addresses, vips := []string{"netd does not answer"}, []string(nil)
+	addresses, vips := "netd does not answer", none
 	if f.network != nil {
-		addresses, vips = addressWords(f.network.addresses), addressWords(f.network.vips)
+		addresses, vips = addressText(f.network.addresses), addressText(f.network.vips)
 	}
-	writeFact(&b, columns, "Address", addresses, "none")
-	writeFact(&b, columns, "VIP", vips, "none")
+	writeFact(&b, columns, "Address", addresses)
+	writeFact(&b, columns, "VIP", vips)
 	if f.hasWeb {
-		writeFact(&b, columns, "Web", []string{webWords(f)}, "")
+		writeFact(&b, columns, "Web", webText(f))
 	}
-	writeFact(&b, columns, "Proxy", []string{f.proxy}, "")
+	writeFact(&b, columns, "Proxy", f.proxy)
 	if f.confdSilent {
-		writeFact(&b, columns, "Changes", []string{errNoConfd.Error()}, "")
+		writeFact(&b, columns, "Changes", errNoConfd.Error())
 	}
 	if f.state != nil {
+		label := "Changes"
 		for _, line := range stateLines(*f.state) {
-			writeFact(&b, columns, "Changes", strings.Fields(line), "")
+			writeFact(&b, columns, label, line)
+			label = ""
 		}
 	}
 	return b.String()
 }
 
-func addressWords(list []address) []string {
+func addressText(list []address) string {
 	words := make([]string, len(list))
 	for i, a := range list {
 		words[i] = a.String()
-		if i < len(list)-1 {
-			words[i] += ","
-		}
 	}
-	return words
+	return orNone(strings.Join(words, ", "))
 }
 
-// webWords is the web page's address: the first usable one that is no VIP.
-func webWords(f facts) string {
+// webText is the web page's address: the first usable one that is no VIP.
+func webText(f facts) string {
 	if f.setup != nil && !f.setup.PasswordSet {
 		return "closed until the administrator's password is set"
 	}
@@ -228,20 +227,23 @@ func webWords(f facts) string {
 // factColumn is where the facts begin.
 const factColumn = 11
 
-// writeFact writes a label and its words, as many on a line as fit.
-func writeFact(b *strings.Builder, columns int, label string, words []string, none string) {
-	if len(words) == 0 {
-		words = []string{none}
-	}
+func writeFact(b *strings.Builder, columns int, label, text string) {
 	fmt.Fprintf(b, "  %-*s", factColumn-2, label)
-	column := factColumn
-	for i, w := range words {
+	b.WriteString(wrap(text, columns, factColumn))
+}
+
+// wrap breaks text between words, for lines that begin in the column left of a
+// screen; the first of them is begun already.
+func wrap(text string, columns, left int) string {
+	var b strings.Builder
+	column := left
+	for i, w := range strings.Fields(text) {
 		n := utf8.RuneCountInString(w)
 		switch {
 		case i == 0:
 		case column+1+n >= columns:
-			fmt.Fprintf(b, "\n%*s", factColumn, "")
-			column = factColumn
+			fmt.Fprintf(&b, "\n%*s", left, "")
+			column = left
 		default:
 			b.WriteByte(' ')
 			column++
@@ -250,6 +252,7 @@ func writeFact(b *strings.Builder, columns int, label string, words []string, no
 		column += n
 	}
 	b.WriteByte('\n')
+	return b.String()
 }
 
 // stateLines says what runs, what is saved and what waits.

@@ -116,13 +116,12 @@ func TestKeys(t *testing.T) {
 	dir := t.TempDir()
 	startConfd(t, dir)
 	daemonAt(t, dir, "init", answer("show units", "UNIT STATE\nproxyd.service active\nnetd.service active"))
-	c := startTTY(t, dir, 40, 24)
 	for _, tt := range []struct{ name, keys, want string }{
 		{"insert in the middle", "vesion\x1b[D\x1b[D\x1b[D\x1b[Dr\r", "Sluice dev\n"},
 		{"delete", "versXion\x1b[D\x1b[D\x1b[D\x7f\r", "Sluice dev\n"},
 		{"word and line", "nonsense words\x17\x15version\r", "Sluice dev\n"},
 		{"home, delete, end", "xversion\x01\x04\x05\r", "Sluice dev\n"},
-		{"history", "\x1b[A\r", "Sluice dev\n"},
+		{"history", "\x1b[A\x1b[A\x1b[B\r", "Sluice dev\n"},
 		{"completion", "ver\t\r", "Sluice dev\n"},
 		{"completion of a second word", "show rev\t\r", "NUMBER"},
 		{"choices", "show re\x15show \t", "revisions"},
@@ -138,17 +137,14 @@ func TestKeys(t *testing.T) {
 		{"open quote", "help \"a\r", `the quote " is not closed`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c.t = t
-			c.expect(prompt) // before it, keys are the kernel's to edit
-			c.send(tt.keys)
+			c := startTTY(t, dir, 40, 24)
+			// Before the prompt, keys are the kernel's to edit.
+			c.dialog([2]string{prompt, "help exit\r"}, [2]string{prompt, "version\r"}, [2]string{"Sluice dev", ""}, [2]string{prompt, tt.keys})
 			c.expect(tt.want)
+			if strings.Contains(c.text(), "\x1b") {
+				t.Error("the console sends escape sequences")
+			}
 		})
-	}
-	c.t = t
-	c.dialog([2]string{prompt, "exit\r"})
-	c.exit()
-	if strings.Contains(c.text(), "\x1b") {
-		t.Error("the console sends escape sequences")
 	}
 }
 

@@ -196,7 +196,7 @@ func (s *shell) helpAt(ctx context.Context) func(before string) (string, bool) {
 		}
 		var b strings.Builder
 		if c, _ := findCommand(words); c != nil {
-			fmt.Fprintf(&b, "  %s\n      %s\n", c.synopsis(), c.help)
+			fmt.Fprintf(&b, "  %s      %s", wrap(c.synopsis(), s.columns(), 2), wrap(c.help, s.columns(), 6))
 			if len(list) > 0 {
 				fmt.Fprintf(&b, "  known here:\n%s", indent(inColumns(list, s.columns()-4), "    "))
 			}
@@ -204,7 +204,7 @@ func (s *shell) helpAt(ctx context.Context) func(before string) (string, bool) {
 		}
 		for _, c := range matching(words) {
 			if name := strings.Fields(c.name); len(name) > len(words) && strings.HasPrefix(name[len(words)], partial) {
-				writeRow(&b, c)
+				writeRow(&b, c, s.columns())
 			}
 		}
 		if b.Len() == 0 {
@@ -215,34 +215,25 @@ func (s *shell) helpAt(ctx context.Context) func(before string) (string, bool) {
 }
 
 // helpColumn is where the explanations begin.
-const helpColumn = 30
+const helpColumn = 28
 
-func writeRow(b *strings.Builder, c command) {
+func writeRow(b *strings.Builder, c command, columns int) {
 	left := c.synopsis()
-	if len(left) > helpColumn-2 {
-		fmt.Fprintf(b, "  %s\n  %*s%s\n", left, helpColumn, "", c.help)
+	if len(left) > helpColumn-4 || columns < 2*helpColumn {
+		fmt.Fprintf(b, "  %s      %s", wrap(left, columns, 2), wrap(c.help, columns, 6))
 		return
 	}
-	fmt.Fprintf(b, "  %-*s%s\n", helpColumn, left, c.help)
+	fmt.Fprintf(b, "  %-*s%s", helpColumn-2, left, wrap(c.help, columns, helpColumn))
 }
 
 // overview names all commands on one screen.
 func overview(columns int) string {
 	var b strings.Builder
 	for _, g := range commands() {
-		fmt.Fprintf(&b, "%s\n", g.title)
-		line := " "
-		for _, c := range topics(g.rows) {
-			if len(line)+1+len(c) > columns-1 {
-				fmt.Fprintln(&b, line)
-				line = " "
-			}
-			line += " " + c + ","
-		}
-		fmt.Fprintln(&b, strings.TrimSuffix(line, ","))
+		fmt.Fprintf(&b, "%s\n  %s", g.title, wrap(strings.Join(topics(g.rows), ", "), columns, 2))
 	}
-	b.WriteString("\"help COMMAND\" or \"?\" behind a word explains it, \"help all\" explains all of them.\n" +
-		"The tab key completes words, the arrow keys bring earlier lines back.\n")
+	b.WriteString(wrap("\"help COMMAND\" or \"?\" behind a word explains it, \"help all\" explains everything. "+
+		"The tab key completes words, the arrow keys bring earlier lines back.", columns, 0))
 	return b.String()
 }
 
@@ -269,7 +260,7 @@ func help(_ context.Context, s *shell, args []string) error {
 		for _, g := range commands() {
 			fmt.Fprintf(&b, "%s\n", g.title)
 			for _, c := range g.rows {
-				writeRow(&b, c)
+				writeRow(&b, c, s.columns())
 			}
 		}
 	default:
@@ -278,7 +269,7 @@ func help(_ context.Context, s *shell, args []string) error {
 			return unknown(args)
 		}
 		for _, c := range rows {
-			writeRow(&b, c)
+			writeRow(&b, c, s.columns())
 		}
 	}
 	_, err := fmt.Fprint(s.stdout, b.String())
