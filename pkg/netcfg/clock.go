@@ -27,13 +27,7 @@ func (SystemClock) Now() time.Time { return time.Now() }
 
 // Step moves the clock at once.
 func (SystemClock) Step(offset time.Duration) error {
-	tx := &unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO | unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR, Status: unix.STA_PLL}
-	sec := offset / time.Second
-	if offset%time.Second < 0 {
-		sec-- // the fraction must not be negative
-	}
-	tx.Time.Sec, tx.Time.Usec = int64(sec), int64(offset-sec*time.Second)
-	if _, err := unix.Adjtimex(tx); err != nil {
+	if _, err := unix.Adjtimex(stepping(offset)); err != nil {
 		return fmt.Errorf("step clock by %v: %w", offset, err)
 	}
 	return nil
@@ -41,12 +35,24 @@ func (SystemClock) Step(offset time.Duration) error {
 
 // Slew makes up the offset slowly; the kernel takes at most 0.5 s.
 func (SystemClock) Slew(offset, poll time.Duration) error {
-	// The loop's time constant fits the poll interval, as systemd-timesyncd has it.
-	constant := int64(max(0, bits.Len64(uint64(poll/time.Second))-1-6))
-	tx := &unix.Timex{Modes: unix.ADJ_OFFSET | unix.ADJ_NANO | unix.ADJ_STATUS | unix.ADJ_TIMECONST | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR,
-		Status: unix.STA_PLL, Offset: int64(offset), Constant: constant}
-	if _, err := unix.Adjtimex(tx); err != nil {
+	if _, err := unix.Adjtimex(slewing(offset, poll)); err != nil {
 		return fmt.Errorf("slew clock by %v: %w", offset, err)
 	}
 	return nil
+}
+
+func stepping(offset time.Duration) *unix.Timex {
+	sec := offset / time.Second
+	if offset%time.Second < 0 {
+		sec-- // the fraction must not be negative
+	}
+	return &unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO | unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR,
+		Status: unix.STA_PLL, Time: unix.Timeval{Sec: int64(sec), Usec: int64(offset - sec*time.Second)}}
+}
+
+// slewing has the loop's time constant fit the poll interval, as systemd-timesyncd
+// does.
+func slewing(offset, poll time.Duration) *unix.Timex {
+	return &unix.Timex{Modes: unix.ADJ_OFFSET | unix.ADJ_NANO | unix.ADJ_STATUS | unix.ADJ_TIMECONST | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR,
+		Status: unix.STA_PLL, Offset: int64(offset), Constant: int64(max(0, bits.Len64(uint64(poll/time.Second))-1-6))}
 }

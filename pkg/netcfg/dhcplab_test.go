@@ -1,6 +1,7 @@
 package netcfg
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -194,6 +195,17 @@ func TestDHCPNewNetwork(t *testing.T) {
 	if n := strings.Count(log.String(), "DHCPREQUEST"); n == asked || strings.Contains(log.String(), "DHCPNAK") {
 		t.Errorf("the lease was not confirmed after the flap:\n%s", &log)
 	}
+	// A flap between two looks is only known from the events.
+	asked = strings.Count(log.String(), "DHCPREQUEST")
+	l.must(r.do(t.Context(), func(run context.Context) {
+		r.steerDHCP(run, Changes{NoCarrier: map[int]bool{l.link().Attrs().Index: true}})
+	}))
+	for end := time.Now().Add(limit); strings.Count(log.String(), "DHCPREQUEST") == asked; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("a short flap did not confirm the lease:\n%s", &log)
+		}
+	}
+	r.await("bound")
 	flap(stop)
 	l.dnsmasq(&log2, "198.18.0.80", "198.18.0.80")
 	l.await("address of the other server", func(s *State) bool { return has("198.18.0.80/24")(s) && !has("198.18.0.50/24")(s) })

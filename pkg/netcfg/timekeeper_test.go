@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // fakeClock runs beside the system's clock, which no test may touch.
@@ -118,6 +120,21 @@ func TestNTP(t *testing.T) {
 	l.must(r.Reload(t.Context()))
 	if s := r.show(); !strings.Contains(s, "time: off\n") {
 		t.Errorf("without NTP=:\n%s", s)
+	}
+}
+
+// TestTimex checks what the kernel is told; the clock itself is the machine's.
+func TestTimex(t *testing.T) {
+	for off, want := range map[time.Duration][2]int64{
+		1500 * time.Millisecond: {1, 5e8}, -1250 * time.Millisecond: {-2, 75e7}, -time.Second: {-1, 0}, 40 * 365 * 24 * time.Hour: {40 * 365 * 86400, 0}} {
+		if x := stepping(off); x.Time.Sec != want[0] || x.Time.Usec != want[1] || x.Status&unix.STA_UNSYNC != 0 {
+			t.Errorf("stepping(%v) = %+v, want %v", off, x.Time, want)
+		}
+	}
+	for poll, want := range map[time.Duration]int64{firstPoll: 0, 128 * time.Second: 1, lastPoll: 4} {
+		if x := slewing(-time.Millisecond, poll); x.Constant != want || x.Offset != -1e6 {
+			t.Errorf("slewing with %v = %d, %d, want %d", poll, x.Offset, x.Constant, want)
+		}
 	}
 }
 
