@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +62,8 @@ type builder struct {
 	kernel  Kernel
 	tree    tree
 	result  Result
+
+	programs string // SHA-256 of our own binaries together
 }
 
 // Build builds everything into Options.Out: vmlinuz, initramfs.cpio.zst,
@@ -260,10 +263,13 @@ func (b *builder) addPrograms(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var sizes []string
+	sum := sha256.New()
 	for _, name := range sortedKeys(binaries) {
 		b.tree.file(name, binaries[name], 0o755)
+		fmt.Fprintf(sum, "%s %x\n", name, sha256.Sum256(binaries[name]))
 		sizes = append(sizes, fmt.Sprintf("/%s %s", name, megabytes(int64(len(binaries[name])))))
 	}
+	b.programs = fmt.Sprintf("%x", sum.Sum(nil))
 	return strings.Join(sizes, ", "), nil
 }
 
@@ -296,7 +302,8 @@ KERNEL_VERSION="%s"
 KERNEL_SHA256=%s
 KERNEL_RELEASE=%s
 GO_VERSION="%s"
-`, b.opts.Version, b.opts.Epoch.Unix(), b.kernel.Package, b.kernel.Version, b.kernel.SHA256, b.kernel.Release, b.goVersion)
+PROGRAMS_SHA256=%s
+`, b.opts.Version, b.opts.Epoch.Unix(), b.kernel.Package, b.kernel.Version, b.kernel.SHA256, b.kernel.Release, b.goVersion, b.programs)
 }
 
 func (b *builder) writeDisk(ctx context.Context) (string, error) {

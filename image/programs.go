@@ -17,10 +17,12 @@ type program struct {
 
 // programs are plain static binaries, one per main package.
 var programs = []program{
+	{"cmd/confd", "usr/sbin/confd"},
 	{"cmd/init", "init"},
 	{"cmd/netd", "usr/sbin/netd"},
 	{"cmd/proxyd", "usr/sbin/proxyd"},
 	{"cmd/sluice", "usr/bin/sluice"},
+	{"cmd/webd", "usr/sbin/webd"},
 }
 
 // goEnv is the environment of every compiler run: nothing of the builder's own

@@ -150,8 +150,9 @@ func (m *savedMachine) state(ctx context.Context, t *testing.T) keeping.State {
 	t.Helper()
 	m.sh(ctx, t, "sluice ctl init start unit confd.service")
 	var s keeping.State
+	// Warnings of init may be on the console, too.
 	text := m.sh(ctx, t, "sluice ctl confd show state")
-	if err := json.Unmarshal([]byte(strings.TrimSpace(text)), &s); err != nil {
+	if err := json.Unmarshal([]byte(regexp.MustCompile(`(?m)^\{.*\}$`).FindString(text)), &s); err != nil {
 		t.Fatalf("show state: %v: %s", err, text)
 	}
 	return s

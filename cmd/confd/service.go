@@ -43,7 +43,7 @@ func newService(ctx context.Context, f *flags, status appliance.DataStatus, fact
 		return nil, err
 	}
 	s.keeper, err = appliance.NewKeeper(appliance.Options{
-		Store: store, Machine: m, RunDir: f.run, Persistent: status.Persistent, Problem: status.Problem,
+		Store: store, Machine: m, RunDir: f.run, Programs: appliance.ProgramsID(f.root), Persistent: status.Persistent, Problem: status.Problem,
 		Now: time.Now, Uptime: uptime, Log: log, Audit: s.note,
 	})
 	return s, err

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/sluice-lb/sluice/pkg/appliance"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/supervisor"
 	"golang.org/x/sys/unix"
@@ -29,16 +30,19 @@ var steps = []step{
 	{"console", "from here on messages can be read", (*machine).openConsole},
 	{"command line", "its sluice.* keys steer the steps below", (*machine).readCmdline},
 	{"hotplug", "before the coldplug, so that no device falls between the two", (*machine).startHotplug},
+	{"disk", "looked for beside the next steps: its driver may be slow", (*machine).startData},
 	{"network drivers", "netd waits for them, nothing else is as slow", (*machine).loadNetDrivers},
-	{"hostname", "log lines carry it", (*machine).setHostname},
 	{"loopback", "services may talk to 127.0.0.1 as soon as they run", (*machine).loopbackUp},
 	{"sysctl", "before sockets take their defaults from it", (*machine).applySysctls},
+	{"configuration", "before the services that read it; the disk had time until here", (*machine).configure},
+	{"hostname", "the configuration holds it, log lines carry it", (*machine).setHostname},
 	{"signals", "before there is something to shut down", (*machine).catchSignals},
 	{"services", "the supervisor takes over", (*machine).startSupervisor},
 }
 
 // afterwards runs beside the services, once they are up.
 var afterwards = []step{
+	{"data partition", "made on a blank disk at its first boot; confd waits for it", (*machine).makeData},
 	{"drivers", "storage, buttons, watchdogs: not on the way to the VIP", (*machine).loadAllDrivers},
 	{"power button", "its driver is loaded now", (*machine).watchButtons},
 	{"watchdog", "its driver is loaded now", (*machine).openWatchdog},
@@ -52,7 +56,13 @@ type machine struct {
 	cmd     cmdline
 	words   string // replacement of the kernel's command line, for tests
 
+	// Where the configuration is and goes; others than the machine's in tests.
+	root, runDir, dataDir, sysBlock, dev string
+	judges                               [][]string
+
 	loader  *loader
+	blocks  chan struct{} // a disk came; holds one value at most
+	data    *dataSearch
 	sup     *supervisor.Supervisor
 	actions chan action // what to do with the machine; the first one counts
 	buttons *buttons
@@ -71,7 +81,8 @@ type mark struct {
 }
 
 func newMachine(words string, stderr io.Writer) *machine {
-	m := &machine{stderr: stderr, started: uptime(), words: words, actions: make(chan action, 8)}
+	m := &machine{stderr: stderr, started: uptime(), words: words, actions: make(chan action, 8), blocks: make(chan struct{}, 1),
+		root: "/", runDir: runDir, dataDir: appliance.DataDir, sysBlock: "/sys/block", dev: "/dev", judges: judges}
 	m.buttons = newButtons(m.actions)
 	return m
 }

@@ -141,6 +141,18 @@ func (x *moduleIndex) isNetwork(module string) bool {
 	return strings.Contains(x.paths[module], "drivers/net/")
 }
 
+// storageDirs are where the kernel has the drivers of disks and of the buses that
+// disks hang on.
+var storageDirs = []string{
+	"drivers/block/", "drivers/ata/", "drivers/scsi/", "drivers/nvme/", "drivers/message/",
+	"drivers/usb/host/", "drivers/usb/storage/",
+}
+
+// isStorage reports whether a module is a driver on the way to a disk.
+func (x *moduleIndex) isStorage(module string) bool {
+	return slices.ContainsFunc(storageDirs, func(dir string) bool { return strings.Contains(x.paths[module], dir) })
+}
+
 // glob is fnmatch(3) without flags, as modprobe matches aliases: "*" also matches
 // "/". It backtracks to the last star only.
 func glob(pattern, s string) bool {

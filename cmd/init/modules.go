@@ -127,6 +127,12 @@ func (x *moduleIndex) wanted(modaliases []string, keep func(module string) bool)
 // loadNetDrivers loads the drivers of the network devices that are there now;
 // late ones come by hotplug.
 func (m *machine) loadNetDrivers(context.Context) error {
+	return m.loadPresent(func(module string) bool { return m.loader.index.isNetwork(module) })
+}
+
+// loadPresent loads the drivers that keep selects for the devices that buses have
+// now.
+func (m *machine) loadPresent(keep func(module string) bool) error {
 	if m.loader == nil {
 		return nil
 	}
@@ -134,7 +140,7 @@ func (m *machine) loadNetDrivers(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.loader.loadAll(m.loader.index.wanted(readModaliases(files), m.loader.index.isNetwork))
+	return m.loader.loadAll(m.loader.index.wanted(readModaliases(files), keep))
 }
 
 // loadAllDrivers loads a driver for every device of the machine.

@@ -96,6 +96,12 @@ func (m *machine) added(e uevent) {
 			})
 		}
 	}
+	if e.subsystem == "block" {
+		select {
+		case m.blocks <- struct{}{}:
+		default: // one is enough to look again
+		}
+	}
 	if e.subsystem == "input" && strings.HasPrefix(filepath.Base(e.devname), "event") {
 		m.buttons.watch(filepath.Join("/dev", e.devname))
 	}

@@ -178,6 +178,9 @@ func (k *Keeper) moveTo(ctx context.Context, t target) Result {
 	}
 	if outcome == Done {
 		k.arm()
+		if err := k.store.MarkChecked(t.revision, k.opts.Programs); err != nil {
+			k.opts.Log.Warn("the next boot will check again", "err", err)
+		}
 	}
 	return r
 }

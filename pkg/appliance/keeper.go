@@ -22,6 +22,7 @@ type Options struct {
 	Store      *Store
 	Machine    Machine
 	RunDir     string // where what runs is noted
+	Programs   string // ProgramsID of what Machine checks with
 	Persistent bool   // the store survives a reboot
 	Problem    string // why not, or what else is wrong with the data partition
 	Now        func() time.Time

@@ -69,9 +69,9 @@ func IsBootDisk(disk io.ReaderAt, size int64) bool {
 	return string(bytes.TrimRight(boot[labelAt:labelAt+labelSize], " ")) == BootLabel
 }
 
-// Inspect looks for the data partition on a disk, which has room for it from
-// start on. It writes nothing.
-func Inspect(disk io.ReaderAt, size, start int64) (Partition, error) {
+// Inspect looks for the data partition on a boot disk, behind the boot partition.
+// It writes nothing.
+func Inspect(disk io.ReaderAt, size int64) (Partition, error) {
 	t, err := readTable(disk, size)
 	if err != nil {
 		return Partition{}, err
@@ -79,7 +79,11 @@ func Inspect(disk io.ReaderAt, size, start int64) (Partition, error) {
 	if t.used(DataPartition) {
 		return inspectUsed(disk, t.extent(DataPartition))
 	}
-	room, err := t.free(start)
+	if !t.used(BootPartition) {
+		return Partition{}, fmt.Errorf("there is no partition %d: this is not a disk of ours", BootPartition)
+	}
+	boot := t.extent(BootPartition)
+	room, err := t.free(boot.Start + boot.Size)
 	if err != nil {
 		return Partition{State: Foreign, Detail: err.Error()}, nil
 	}
@@ -136,8 +140,8 @@ func inspectUsed(disk io.ReaderAt, x extent) (Partition, error) {
 // MakeData makes the data partition on a disk where Inspect found it blank: the
 // mark, the file system, and, once that is on the disk, the table's entry. A power
 // cut before the entry leaves the mark, and the next boot begins again.
-func MakeData(disk *os.File, size, start int64) (Partition, error) {
-	p, err := Inspect(disk, size, start)
+func MakeData(disk *os.File, size int64) (Partition, error) {
+	p, err := Inspect(disk, size)
 	if err != nil {
 		return p, err
 	}

@@ -101,21 +101,21 @@ func TestMakeData(t *testing.T) {
 			if !IsBootDisk(f, tc.size) {
 				t.Error("IsBootDisk() = false")
 			}
-			p, err := Inspect(f, tc.size, dataStart)
+			p, err := Inspect(f, tc.size)
 			if err != nil || p.State != Blank {
 				t.Fatalf("Inspect() = %+v, %v, want blank", p, err)
 			}
-			made, err := MakeData(f, tc.size, dataStart)
+			made, err := MakeData(f, tc.size)
 			if err != nil || made.State != Ready {
 				t.Fatalf("MakeData() = %+v, %v", made, err)
 			}
 			if want := (extent{dataStart + markRoom, tc.want}); made.Extent != want {
 				t.Errorf("extent = %+v, want %+v", made.Extent, want)
 			}
-			if p, err := Inspect(f, tc.size, dataStart); err != nil || p != made {
+			if p, err := Inspect(f, tc.size); err != nil || p != made {
 				t.Errorf("Inspect() = %+v, %v, want %+v", p, err, made)
 			}
-			if _, err := MakeData(f, tc.size, dataStart); err == nil {
+			if _, err := MakeData(f, tc.size); err == nil {
 				t.Error("MakeData() formats a second time")
 			}
 			kernelReads(t, f, tc.size, 3)
@@ -175,11 +175,11 @@ func TestInspectLeavesAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := Inspect(f, size, dataStart)
+			p, err := Inspect(f, size)
 			if err != nil || p.State != Foreign || !strings.Contains(p.Detail, tc.want) {
 				t.Errorf("Inspect() = %+v, %v, want foreign: %s", p, err, tc.want)
 			}
-			if _, err := MakeData(f, size, dataStart); err == nil {
+			if _, err := MakeData(f, size); err == nil {
 				t.Error("MakeData() formats it")
 			}
 			after, err := os.ReadFile(f.Name())
@@ -189,7 +189,7 @@ func TestInspectLeavesAlone(t *testing.T) {
 		})
 	}
 	small := testDisk(t, 20<<20, 20<<20)
-	if p, err := Inspect(small, 20<<20, dataStart); err != nil || p.State != Foreign || !strings.Contains(p.Detail, "fewer than") {
+	if p, err := Inspect(small, 20<<20); err != nil || p.State != Foreign || !strings.Contains(p.Detail, "fewer than") {
 		t.Errorf("Inspect(small) = %+v, %v", p, err)
 	}
 }
@@ -211,13 +211,13 @@ func addPartition(t *testing.T, f *os.File, size int64, number int) extent {
 func TestInspectNotedErrors(t *testing.T) {
 	const size = 64 << 20
 	f := testDisk(t, size, size)
-	p, err := MakeData(f, size, dataStart)
+	p, err := MakeData(f, size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	state := binary.LittleEndian.AppendUint16(nil, superErrors|1)
 	put(t, f, string(state), p.Extent.Start+superAt+superStateAt)
-	if p, err := Inspect(f, size, dataStart); err != nil || p.State != Ready || !strings.Contains(p.Detail, "noted errors") {
+	if p, err := Inspect(f, size); err != nil || p.State != Ready || !strings.Contains(p.Detail, "noted errors") {
 		t.Errorf("Inspect() = %+v, %v", p, err)
 	}
 }
@@ -228,7 +228,7 @@ func TestMakeDataInterrupted(t *testing.T) {
 	f := testDisk(t, size, size)
 	put(t, f, formatting, dataStart)
 	put(t, f, strings.Repeat("half a file system", 1000), dataStart+markRoom)
-	p, err := MakeData(f, size, dataStart)
+	p, err := MakeData(f, size)
 	if err != nil || p.State != Ready {
 		t.Fatalf("MakeData() = %+v, %v", p, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -84,6 +85,21 @@ func Factory(root, dir string) (Files, error) {
 		return nil, fmt.Errorf("keep factory configuration: %w", err)
 	}
 	return f, nil
+}
+
+// ProgramsID identifies the programs of the image below root that judge
+// configurations; it is "" where the image does not say.
+func ProgramsID(root string) string {
+	text, err := os.ReadFile(filepath.Join(root, "etc/sluice-release"))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if id, ok := strings.CutPrefix(line, "PROGRAMS_SHA256="); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	return ""
 }
 
 // Choose returns what a boot starts with: the saved revision, else the last good

@@ -27,6 +27,7 @@ const (
 	metaName      = "meta.json"
 	filesName     = "files"
 	goodName      = "good"
+	checkedName   = "checked"
 )
 
 // Store keeps revisions, pointers and the candidate in a directory. Everything is
@@ -35,6 +36,7 @@ const (
 //
 //	revisions/<number>/meta.json, files/...   immutable
 //	revisions/<number>/good                   was applied, confirmed, stayed up
+//	revisions/<number>/checked                by which programs it was found valid
 //	pointers                                  startup and last good, one file
 //	edited/candidate.json                     the candidate, if there is one
 type Store struct {
@@ -74,6 +76,12 @@ var ErrNoRevision = errors.New("no such revision")
 // interrupted write left behind. factory is revision 0.
 func OpenStore(dir string, factory Files, now func() time.Time) (*Store, error) {
 	return openStore(dir, factory, now, osDisk{})
+}
+
+// ReadStore is OpenStore for a reader: it changes nothing, and looks for damage
+// only in what it is asked for.
+func ReadStore(dir string, factory Files) *Store {
+	return &Store{dir: dir, factory: factory, disk: osDisk{}, now: time.Now}
 }
 
 func openStore(dir string, factory Files, now func() time.Time, d disk) (*Store, error) {
@@ -320,6 +328,25 @@ func (s *Store) MarkGood(n int) error {
 		return fmt.Errorf("mark revision %d as good: %w", n, err)
 	}
 	return nil
+}
+
+// MarkChecked notes that the programs of a ProgramsID found revision n valid, so
+// that a boot need not ask them again. An unknown ID is not noted.
+func (s *Store) MarkChecked(n int, programs string) error {
+	if n == 0 || programs == "" || s.CheckedBy(n, programs) {
+		return nil
+	}
+	file := s.path(revisionsName, strconv.Itoa(n), checkedName)
+	if err := replaceFile(s.disk, file, []byte(programs), 0o600); err != nil {
+		return fmt.Errorf("mark revision %d as checked: %w", n, err)
+	}
+	return nil
+}
+
+// CheckedBy reports whether the programs of a ProgramsID found revision n valid.
+func (s *Store) CheckedBy(n int, programs string) bool {
+	text, err := os.ReadFile(s.path(revisionsName, strconv.Itoa(n), checkedName))
+	return err == nil && programs != "" && string(text) == programs
 }
 
 // Pointers returns startup and last good; without any they are the factory's.

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -30,7 +31,8 @@ func (k *Keeper) arm() {
 // provedGood reports whether nothing more has to be noted about r.
 func (k *Keeper) provedGood(r Revision) bool {
 	p, err := k.store.Pointers()
-	return err == nil && r.Good && p.LastGood == r.Number
+	checked := r.Number == 0 || k.opts.Programs == "" || k.store.CheckedBy(r.Number, k.opts.Programs)
+	return err == nil && r.Good && p.LastGood == r.Number && checked
 }
 
 // Confirm keeps what a timed apply made run.
@@ -130,7 +132,7 @@ func (k *Keeper) prove(n int) {
 	}
 	p, err := k.store.Pointers()
 	if err == nil {
-		err = k.store.MarkGood(n)
+		err = errors.Join(k.store.MarkGood(n), k.store.MarkChecked(n, k.opts.Programs))
 	}
 	if err == nil && p.LastGood != n {
 		p.LastGood = n
