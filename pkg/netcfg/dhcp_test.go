@@ -238,7 +238,10 @@ func TestLeaseFrom(t *testing.T) {
 	}
 	_, ten, _ := net.ParseCIDR("10.0.0.0/8")
 	l, err = leaseFrom(ack(dhcpv4.OptRouter(net.IP{198, 18, 0, 1}), dhcpv4.OptClasslessStaticRoute(&dhcpv4.Route{Dest: ten, Router: net.IP{198, 18, 0, 7}},
-		&dhcpv4.Route{Dest: &net.IPNet{IP: net.IP{172, 16, 0, 0}, Mask: net.CIDRMask(12, 32)}, Router: net.IPv4zero})), "eth0", "", time.Time{})
+		&dhcpv4.Route{Dest: &net.IPNet{IP: net.IP{172, 16, 0, 0}, Mask: net.CIDRMask(12, 32)}, Router: net.IPv4zero},
+		&dhcpv4.Route{Dest: ten, Router: net.IP{198, 18, 0, 8}},                                                                // a second way
+		&dhcpv4.Route{Dest: &net.IPNet{IP: net.IP{172, 32, 0, 0}, Mask: net.CIDRMask(12, 32)}, Router: net.IP{198, 18, 0, 50}}, // over itself
+		&dhcpv4.Route{Dest: &net.IPNet{IP: net.IP{127, 0, 0, 0}, Mask: net.CIDRMask(8, 32)}, Router: net.IP{198, 18, 0, 7}})), "eth0", "", time.Time{})
 	if err != nil || len(l.Routes) != 2 || l.Routes[0].Destination.String() != "10.0.0.0/8" || l.Routes[1].Gateway.IsValid() {
 		t.Errorf("classless routes = %v, %v: want them instead of the router", l, err)
 	}

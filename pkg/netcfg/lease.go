@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,17 +115,24 @@ func (l *Lease) routes(m *dhcpv4.DHCPv4) {
 	for _, r := range m.ClasslessStaticRoute() {
 		to, ok := netip.AddrFromSlice(r.Dest.IP)
 		ones, _ := r.Dest.Mask.Size()
-		if ok && len(l.Routes) < 64 {
-			gw := unicast4(r.Router)
-			l.Routes = append(l.Routes, LeaseRoute{Destination: netip.PrefixFrom(to.Unmap(), ones).Masked(), Gateway: gw})
+		if ok {
+			l.addRoute(netip.PrefixFrom(to.Unmap(), ones).Masked(), unicast4(r.Router))
 		}
 	}
-	if len(l.Routes) > 0 {
+	if gws := unicasts(m.Router()); len(l.Routes) == 0 && len(gws) > 0 {
+		l.addRoute(netip.PrefixFrom(netip.IPv4Unspecified(), 0), gws[0])
+	}
+}
+
+// addRoute leaves out what the kernel would refuse, and all but the first route to
+// a destination.
+func (l *Lease) addRoute(to netip.Prefix, gw netip.Addr) {
+	const most = 64
+	if len(l.Routes) == most || to.Addr().IsLoopback() || to.Addr().IsMulticast() || gw.IsLoopback() || gw == l.Address.Addr() ||
+		slices.ContainsFunc(l.Routes, func(r LeaseRoute) bool { return r.Destination == to }) {
 		return
 	}
-	if gws := unicasts(m.Router()); len(gws) > 0 {
-		l.Routes = []LeaseRoute{{Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Gateway: gws[0]}}
-	}
+	l.Routes = append(l.Routes, LeaseRoute{Destination: to, Gateway: gw})
 }
 
 // names takes domains and host name. They come from the network and go into

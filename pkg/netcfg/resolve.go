@@ -123,7 +123,9 @@ func (r *resolver) link(l *Link, taken map[string]bool) {
 			d.Addrs = append(d.Addrs, DesiredAddr{Address: a, Required: n.Required, Announce: defaultAnnounce})
 		}
 		for _, rt := range n.Routes {
-			r.route(&d, rt, "Metric=")
+			if !waits(n, rt) {
+				r.route(&d, rt, "Metric=")
+			}
 		}
 		r.byFile[n.File] = append(r.byFile[n.File], len(r.out.Links))
 		r.out.Links = append(r.out.Links, d)
@@ -142,6 +144,11 @@ func (r *resolver) route(d *DesiredLink, rt Route, key string) {
 	}
 	r.routes[rt.id()] = d.Name
 	d.Routes = append(d.Routes, rt)
+}
+
+// waits tells whether a route of the file needs the lease's address on the link.
+func waits(n *Network, rt Route) bool {
+	return n.DHCP.Enabled && rt.Gateway.IsValid() && !rt.OnLink && !reachable(n, rt.Gateway)
 }
 
 // lease adds what the link's lease grants and the file wants of it.
@@ -165,6 +172,16 @@ func (r *resolver) lease(d *DesiredLink) {
 	r.addrs[l.Address.Addr()] = d.Name
 	d.Addrs = append(d.Addrs, DesiredAddr{DHCP: true, Required: d.Required, Announce: defaultAnnounce,
 		Address: Address{Prefix: l.Address, Expires: l.Expires()}})
+	n := r.network(d.File)
+	for _, rt := range n.Routes {
+		switch {
+		case !waits(n, rt):
+		case l.Address.Contains(rt.Gateway):
+			r.route(d, rt, "Metric=")
+		default:
+			r.problem("gateway %s of %s is not on the link: the DHCP lease is %s", rt.Gateway, d.File, l.Address)
+		}
+	}
 	if d.DHCP.UseMTU && d.MTU == 0 {
 		d.MTU = l.MTU
 	}

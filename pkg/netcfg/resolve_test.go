@@ -45,6 +45,8 @@ func TestLeaseInThePlan(t *testing.T) {
 		{"all, files first", head + "DNS=198.18.0.3\nDomains=lan\nNTP=time.example\n[DHCPv4]\nUseDomains=yes\nUseMTU=yes\nUseHostname=yes\nUseRoutes=no\n",
 			"link set eth0 mtu 1400\naddr replace 198.18.0.50/24 dynamic dev eth0\n",
 			"dns [198.18.0.3 198.18.0.1] domains [lan dhcp.example] ntp [time.example 198.18.0.9] host lb9 mtu 1400"},
+		{"a route of the file that needs the lease", head + "Gateway=198.18.0.9\n[DHCPv4]\nUseRoutes=no\nUseDNS=no\nUseNTP=no\n",
+			"addr replace 198.18.0.50/24 dynamic dev eth0\nroute replace default via 198.18.0.9 dev eth0\n", "dns [] domains [] ntp [] host  mtu 0"},
 		{"own MTU wins", head + "[Link]\nMTUBytes=1450\n[DHCPv4]\nUseMTU=yes\nUseRoutes=no\nUseDNS=no\nUseNTP=no\n",
 			"link set eth0 mtu 1450\naddr replace 198.18.0.50/24 dynamic dev eth0\n", "dns [] domains [] ntp [] host  mtu 1450"},
 	} {
@@ -99,7 +101,7 @@ func TestLeasesThatClash(t *testing.T) {
 	}
 	cfg := loadText(t, map[string]string{
 		"a.network": "[Match]\nName=eth0\n[Network]\nDHCP=yes\n",
-		"b.network": "[Match]\nName=eth1\n[Network]\nDHCP=yes\nAddress=198.18.0.2/24\n",
+		"b.network": "[Match]\nName=eth1\n[Network]\nDHCP=yes\nAddress=198.18.0.2/24\nGateway=10.0.0.1\n",
 		"c.network": "[Match]\nName=lo\n[Network]\nDHCP=yes\n",
 		"d.vip":     "[VIP]\nAddress=198.18.0.50/32\n"})
 	links := newFakeOS().Links
@@ -108,6 +110,7 @@ func TestLeasesThatClash(t *testing.T) {
 		problems []string
 	}{
 		{map[int]*Lease{2: lease("198.18.0.50/24"), 3: lease("198.18.0.51/24")}, []string{
+			"gateway 10.0.0.1 of b.network is not on the link: the DHCP lease is 198.18.0.51/24",
 			"route default via 198.18.0.1 src 198.18.0.51 metric 1024 is set on eth0 and not on eth1: another RouteMetric= is needed",
 			"VIP 198.18.0.50/32 of d.vip is the address of eth0 already"}},
 		{map[int]*Lease{2: lease("198.18.0.2/24")}, []string{"address 198.18.0.2 of the DHCP lease of eth0 is set on eth1 already"}},
