@@ -32,6 +32,8 @@ need mariadb mariadb-client
 # The judge of the configuration language; what lint lists files with.
 need haproxy haproxy
 need git git
+# The tests of the web pages.
+need chromium chromium
 # The tests of unit files and of file systems.
 need systemd-analyze systemd
 need fsck.vfat dosfstools

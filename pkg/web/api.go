@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strconv"
@@ -51,7 +52,7 @@ func (s *Server) apiRevisions(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) apiContent(w http.ResponseWriter, r *request) error {
-	c, err := s.content(r.Context(), r.PathValue("which"))
+	c, err := s.content(r.Context(), cmp.Or(r.PathValue("which"), "edited"))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,7 +120,7 @@ func (s *Server) edit(w http.ResponseWriter, r *request, file string) error {
 		files = appliance.Files{}
 	}
 	files[file] = text
-	v := editorView{File: file, Text: text, Base: base, Minutes: 5}
+	v := editorView{File: file, Text: text, Base: base, Minutes: postedMinutes(r)}
 	req := appliance.Request{User: r.session.user, Origin: "web", Base: base, Files: files}
 	switch action := r.PostFormValue("action"); action {
 	case "check":
@@ -174,7 +175,6 @@ func (s *Server) applyDraft(w http.ResponseWriter, r *request, v editorView, req
 	if req.Confirm, err = confirmSeconds(r, action); err != nil {
 		return err
 	}
-	v.Minutes = max(req.Confirm/60, 1)
 	res, err := s.apply(r, req)
 	if err != nil {
 		// What was typed stays as the draft, so that it is not lost with the page.
@@ -219,6 +219,14 @@ func applied(res appliance.Result, req appliance.Request) string {
 		return fmt.Sprintf("Revision %d is running for a trial: confirm it in time, or the one before comes back", res.Revision)
 	}
 	return fmt.Sprintf("Revision %d is running", res.Revision)
+}
+
+// postedMinutes is the choice of minutes to show again.
+func postedMinutes(r *request) int {
+	if n, err := strconv.Atoi(r.PostFormValue("minutes")); err == nil && slices.Contains(confirmMinutes, n) {
+		return n
+	}
+	return 5
 }
 
 // confirmSeconds reads the minutes of an apply with confirmation.

@@ -117,7 +117,7 @@ func (s *Server) networkAction(w http.ResponseWriter, r *request) error {
 	if p.Outcome == "" {
 		return err
 	}
-	v := networkView{Problem: p, Minutes: max(seconds/60, 1)}
+	v := networkView{Problem: p, Minutes: postedMinutes(r)}
 	if p.Outcome == appliance.Conflict {
 		st, err := s.state(r.Context())
 		if err != nil {

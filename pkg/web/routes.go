@@ -68,6 +68,7 @@ func routes() []route {
 		{get, "/api/v1/state", false, false, noBody, (*Server).apiState},
 		{get, "/api/v1/revisions", false, false, noBody, (*Server).apiRevisions},
 		{get, "/api/v1/config/{which}", false, false, noBody, (*Server).apiContent},
+		{get, "/api/v1/config/edited", false, false, noBody, (*Server).apiContent},
 		{put, "/api/v1/config/edited", false, false, textBody, (*Server).apiEdit},
 		{del, "/api/v1/config/edited", false, false, noBody, (*Server).apiDiscard},
 		{get, "/api/v1/diff", false, false, noBody, (*Server).apiDiff},
