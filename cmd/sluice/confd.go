@@ -25,8 +25,9 @@ var errNoConfd = errors.New("the configuration service (confd) does not answer")
 // confd sends a command and reads its answer into answer, which may be nil or a
 // *string for text. payload is nil, bytes, or a value that becomes JSON.
 func (s *shell) confd(ctx context.Context, command string, payload, answer any) error {
-	// From here on ctrl-c is a signal.
-	s.term.cooked()
+	if !s.completing {
+		s.term.cooked() // from here on ctrl-c is a signal
+	}
 	if strings.HasPrefix(command, "show ") || strings.HasPrefix(command, "diff ") {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, askLimit)

@@ -126,7 +126,8 @@ func TestKeys(t *testing.T) {
 		{"completion of a second word", "show rev\t\r", "NUMBER"},
 		{"choices", "show re\x15show \t", "revisions"},
 		{"completion of an argument", "\x15show log pro\t\r", "unknown command \"show logs proxyd\""},
-		{"revision numbers", "rollback 9\x7f\t\x15version\r", "Sluice dev\n"},
+		{"revision numbers", "rollback 9\x7f\t", "rollback 9\b \b0 "},
+		{"keys after completion", "rollback \t\x1b[D\x15version\r", "Sluice dev\n"},
 		{"help at the end", "show ?\x15version\r", "show revisions"},
 		{"help in a word", "rol?\x15version\r", "rollback NUMBER"},
 		{"help for an argument", "apply ?\x15version\r", "--confirm"},
@@ -143,6 +144,9 @@ func TestKeys(t *testing.T) {
 			c.expect(tt.want)
 			if strings.Contains(c.text(), "\x1b") {
 				t.Error("the console sends escape sequences")
+			}
+			if strings.Contains(c.text(), "^[") {
+				t.Error("the kernel echoes keys")
 			}
 		})
 	}

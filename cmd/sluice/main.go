@@ -113,6 +113,8 @@ type shell struct {
 	// scripted is set while the input holds commands, so that none may take all of
 	// it.
 	scripted bool
+	// completing is set while a line is read: the terminal's mode must stay.
+	completing bool
 }
 
 func newShell(stdin io.Reader, stdout, stderr io.Writer) *shell {

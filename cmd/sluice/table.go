@@ -156,7 +156,9 @@ func (s *shell) candidates(ctx context.Context, before string) (words []string, 
 	if c, args := findCommand(words); c != nil && c.complete != nil {
 		ctx, cancel := context.WithTimeout(ctx, completionLimit)
 		defer cancel()
+		s.completing = true
 		list = append(list, c.complete(ctx, s, args)...)
+		s.completing = false
 	}
 	list = slices.DeleteFunc(list, func(w string) bool { return !strings.HasPrefix(w, partial) })
 	return words, partial, list
