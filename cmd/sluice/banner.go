@@ -152,7 +152,7 @@ func (s *shell) proxyFacts(ctx context.Context) string {
 }
 
 func proxyWords(stats []ctl.Stat) string {
-	frontends, up, servers := 0, 0, 0
+	frontends, usable, servers := 0, 0, 0
 	for _, r := range stats {
 		switch r.Type {
 		case ctl.StatFrontend:
@@ -160,11 +160,11 @@ func proxyWords(stats []ctl.Stat) string {
 		case ctl.StatServer:
 			servers++
 			if strings.HasPrefix(r.Status, "UP") || strings.HasPrefix(r.Status, "no check") {
-				up++
+				usable++
 			}
 		}
 	}
-	return fmt.Sprintf("runs, %s, %d of %s up", count(frontends, "frontend"), up, count(servers, "server"))
+	return fmt.Sprintf("runs, %s, %d of %s usable", count(frontends, "frontend"), usable, count(servers, "server"))
 }
 
 func count(n int, what string) string {
@@ -211,7 +211,10 @@ func addressText(list []address) string {
 
 // webText is the web page's address: the first usable one that is no VIP.
 func webText(f facts) string {
-	if f.setup != nil && !f.setup.PasswordSet {
+	switch {
+	case f.confdSilent:
+		return "closed while the configuration service is silent"
+	case f.setup != nil && !f.setup.PasswordSet:
 		return "closed until the administrator's password is set"
 	}
 	if f.network != nil {

@@ -73,8 +73,8 @@ func TestBanner(t *testing.T) {
 	volatile := &appliance.State{Problem: "the disk has no room for a data partition", Edited: appliance.Edited{Changed: true, Stale: true, Base: 3}}
 	var out bytes.Buffer
 	for _, f := range []facts{
-		{network: parseNetwork(showNetwork), proxy: "runs, 1 frontend, 2 of 2 servers up", hasWeb: true, setup: setup, state: saved},
-		{network: parseNetwork(showNetwork), proxy: "runs, 1 frontend, 0 of 2 servers up", hasWeb: true, setup: &appliance.Setup{}, state: unsaved},
+		{network: parseNetwork(showNetwork), proxy: "runs, 1 frontend, 2 of 2 servers usable", hasWeb: true, setup: setup, state: saved},
+		{network: parseNetwork(showNetwork), proxy: "runs, 1 frontend, 0 of 2 servers usable", hasWeb: true, setup: &appliance.Setup{}, state: unsaved},
 		{network: &networkFacts{}, proxy: "does not answer; proxyd.service is activating (start)", hasWeb: true, setup: setup, state: volatile},
 		{proxy: "does not answer", hasWeb: true, confdSilent: true},
 		{proxy: "does not answer"},
