@@ -49,13 +49,13 @@ func wordFiles(word string) keeping.Files {
 	}
 }
 
-// wordArchive is wordFiles as a backup.
-func wordArchive(t *testing.T, word string) []byte {
+// backupOf makes a backup of files, as confd would.
+func backupOf(t *testing.T, files keeping.Files) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	w := tar.NewWriter(z)
-	for name, text := range wordFiles(word) {
+	for name, text := range files {
 		if err := w.WriteHeader(&tar.Header{Name: "files/" + name, Mode: 0o644, Size: int64(len(text))}); err != nil {
 			t.Fatal(err)
 		}
@@ -72,18 +72,20 @@ func wordArchive(t *testing.T, word string) []byte {
 	return out.Bytes()
 }
 
-// savedMachine is a machine with a disk of its own and no network.
+// savedMachine is a machine with a disk of its own.
 type savedMachine struct {
+	lab             *Lab // nil: no network
 	disk, initramfs string
 	vm              *VM
 	marker          int
 }
 
-func newSavedMachine(t *testing.T) *savedMachine {
+// newSavedMachine finds the configurations as backups in /etc/sluice/lab.
+func newSavedMachine(t *testing.T, backups map[string]keeping.Files) *savedMachine {
 	t.Helper()
 	site := fstest.MapFS{}
-	for _, word := range words {
-		site["etc/sluice/lab/"+word+".tar.gz"] = &fstest.MapFile{Data: wordArchive(t, word), Mode: 0o644}
+	for name, files := range backups {
+		site["etc/sluice/lab/"+name+".tar.gz"] = &fstest.MapFile{Data: backupOf(t, files), Mode: 0o644}
 	}
 	dir := t.TempDir()
 	m := &savedMachine{disk: filepath.Join(dir, "sluice.raw"), initramfs: filepath.Join(dir, "initramfs")}
@@ -98,12 +100,16 @@ func newSavedMachine(t *testing.T) *savedMachine {
 }
 
 // boot starts the machine from its disk, but without its loader, which costs a
-// quarter of a minute each time, and enters a shell.
+// quarter of a minute each time.
 func (m *savedMachine) boot(ctx context.Context, t *testing.T) {
 	t.Helper()
 	var err error
 	// Config.Disk would be what the firmware boots from.
-	m.vm, err = Start(Config{Name: "saved", MemoryMB: 256, Extra: []string{
+	start := Start
+	if m.lab != nil {
+		start = m.lab.Boot
+	}
+	m.vm, err = start(Config{Name: "saved", MemoryMB: 256, Extra: []string{
 		"-drive", "if=none,id=saved,format=raw,cache=unsafe,file=" + m.disk, "-device", "virtio-blk-pci,drive=saved"}, Kernel: filepath.Join(buildDir(t), "vmlinuz"),
 		Initramfs: m.initramfs, Cmdline: image.BaseCmdline + " sluice.slot=a sluice.console=open"})
 	if err != nil {
@@ -118,12 +124,19 @@ func (m *savedMachine) boot(ctx context.Context, t *testing.T) {
 			t.Errorf("Close() = %v", err)
 		}
 	})
+	m.shell(ctx, t)
+}
+
+// shell enters a shell on the console.
+func (m *savedMachine) shell(ctx context.Context, t *testing.T) {
+	t.Helper()
+	var err error
 	for range 20 {
 		m.marker++
-		if err := vm.Console.Send(fmt.Sprintf("shell\necho here''-%d\n", m.marker)); err != nil {
+		if err := m.vm.Console.Send(fmt.Sprintf("shell\necho here''-%d\n", m.marker)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err = vm.Console.Expect(ctx, regexp.MustCompile(fmt.Sprintf(`here-%d`, m.marker)), 10*time.Second); err == nil {
+		if _, err = m.vm.Console.Expect(ctx, regexp.MustCompile(fmt.Sprintf(`here-%d`, m.marker)), 10*time.Second); err == nil {
 			return
 		}
 	}
@@ -170,7 +183,11 @@ func (m *savedMachine) running(ctx context.Context, t *testing.T) string {
 func TestPowerCut(t *testing.T) {
 	full(t)
 	ctx := testContext(t, 25*time.Minute)
-	m := newSavedMachine(t)
+	backups := map[string]keeping.Files{}
+	for _, word := range words {
+		backups[word] = wordFiles(word)
+	}
+	m := newSavedMachine(t, backups)
 	m.boot(ctx, t)
 	if s := m.state(ctx, t); !s.Persistent || s.Problem != "" || s.Running.Number != 0 {
 		t.Fatalf("after the first boot: %+v", s)
