@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,6 +52,7 @@ func TestLoginAsks(t *testing.T) {
 	f := startConfd(t, dir)
 	f.passwords["admin"] = secret
 	c := startTTY(t, dir, 80, 24, "login")
+	start := time.Now()
 	// Neither ctrl-c nor ctrl-d nor the help key is a way in.
 	c.dialog([2]string{"login: ", "\x03"}, [2]string{"login: ", "\x04"}, [2]string{"login: ", "\x1c"},
 		[2]string{"login: ", "admin\r"}, [2]string{"password: ", "wrong\r"}, [2]string{"Name or password is wrong.", ""},
@@ -63,6 +65,9 @@ func TestLoginAsks(t *testing.T) {
 	}
 	if strings.Contains(c.text(), secret) {
 		t.Error("the console echoes the password")
+	}
+	if took := time.Since(start); took < firstDelay+2*firstDelay {
+		t.Errorf("two failures cost %s only", took)
 	}
 }
 

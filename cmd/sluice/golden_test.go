@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-lb/sluice/pkg/appliance"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -98,4 +101,23 @@ func TestBannerWaitsForNobody(t *testing.T) {
 	c := startTTY(t, dir, 80, 24)
 	c.dialog([2]string{"netd does not answer", ""}, [2]string{"(confd) does not answer", ""}, [2]string{prompt, "exit\r"})
 	c.exit()
+}
+
+func TestProxyFacts(t *testing.T) {
+	dir := t.TempDir()
+	s := testShell(dir, "", nil)
+	if got, want := s.proxyFacts(t.Context()), "does not answer"; got != want {
+		t.Errorf("proxyFacts() = %q, want %q", got, want)
+	}
+	daemonAt(t, dir, "init", answer("show units", "UNIT STATE SUB\nproxyd.service  failed  exited  -"))
+	if got, want := s.proxyFacts(t.Context()), "does not answer; proxyd.service is failed (exited)"; got != want {
+		t.Errorf("proxyFacts() = %q, want %q", got, want)
+	}
+	daemonAt(t, dir, "proxyd", ctl.Command{Name: "show stat", Run: func(_ context.Context, _ *ctl.Request, w io.Writer) error {
+		return ctl.WriteStats(w, []ctl.Stat{{Type: ctl.StatFrontend}, {Type: ctl.StatBackend, Status: "UP"}, {Type: ctl.StatServer, Status: "UP"},
+			{Type: ctl.StatServer, Status: "no check"}, {Type: ctl.StatServer, Status: "DOWN"}, {Type: ctl.StatServer, Status: "MAINT (resolution)"}})
+	}})
+	if got, want := s.proxyFacts(t.Context()), "runs, 1 frontend, 2 of 4 servers usable"; got != want {
+		t.Errorf("proxyFacts() = %q, want %q", got, want)
+	}
 }
