@@ -85,16 +85,21 @@ func (s *shell) change(ctx context.Context, command string, payload any) (applia
 		return result, err
 	}
 	s.printFindings(result.Findings)
+	return result, s.report(result)
+}
+
+// report prints the steps of a change, and the difference that it met.
+func (s *shell) report(result appliance.Result) error {
 	for _, step := range result.Steps {
 		fmt.Fprintf(s.stdout, "  %-24s %s\n", step.Name, step.Result)
 	}
 	if result.Outcome == appliance.Done {
-		return result, nil
+		return nil
 	}
 	if result.Diff != "" {
 		fmt.Fprint(s.stdout, endLine(result.Diff))
 	}
-	return result, &outcomeError{result.Outcome, result.Message}
+	return &outcomeError{result.Outcome, result.Message}
 }
 
 func (s *shell) printFindings(findings []appliance.Finding) {

@@ -71,6 +71,25 @@ func TestLoginAsks(t *testing.T) {
 	}
 }
 
+// A console that still asks for the first password is no way around the one that
+// was set at another.
+func TestSecondConsoleCannotReplaceThePassword(t *testing.T) {
+	dir := t.TempDir()
+	f := startConfd(t, dir)
+	late := startTTY(t, dir, 80, 24, "login")
+	late.expect("New password for admin: ")
+	f.mu.Lock()
+	f.passwords["admin"] = secret
+	f.mu.Unlock()
+	late.send("my own password\r")
+	late.dialog([2]string{"again: ", "my own password\r"}, [2]string{"set elsewhere meanwhile", ""},
+		[2]string{"login: ", "admin\r"}, [2]string{"password: ", secret + "\r"}, [2]string{prompt, "exit\r"})
+	late.exit()
+	if f.passwords["admin"] != secret {
+		t.Errorf("the password is %q now", f.passwords["admin"])
+	}
+}
+
 func TestLoginNeedsConfd(t *testing.T) {
 	dir := t.TempDir()
 	c := startTTY(t, dir, 80, 24, "login")

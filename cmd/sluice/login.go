@@ -76,7 +76,7 @@ func (s *shell) admit(ctx context.Context) (offer bool, err error) {
 	if setup.PasswordSet {
 		return false, s.authenticate(ctx)
 	}
-	return true, s.firstPassword(ctx, setup)
+	return s.firstPassword(ctx, setup)
 }
 
 // isOpen tells whether the kernel's command line has openConsole.
@@ -137,7 +137,8 @@ func (s *shell) explainSilence(ctx context.Context, err error) {
 }
 
 // firstPassword lets the first who comes set the administrator's password.
-func (s *shell) firstPassword(ctx context.Context, setup appliance.Setup) error {
+// Whoever comes second, at another console, has to log in with it.
+func (s *shell) firstPassword(ctx context.Context, setup appliance.Setup) (first bool, err error) {
 	fmt.Fprintf(s.stdout, "This appliance has no password yet. Choose the one of its administrator, %s:\n"+
 		"at least %d characters. The web page stays closed until it is set.\n", appliance.Admin, appliance.MinPassword)
 	if !setup.Persistent {
@@ -145,34 +146,34 @@ func (s *shell) firstPassword(ctx context.Context, setup appliance.Setup) error 
 	}
 	for {
 		text, err := s.newPassword(ctx, appliance.Admin)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, errInterrupt) || errors.Is(err, io.EOF) {
+		switch {
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		case errors.Is(err, errInterrupt), errors.Is(err, io.EOF):
 			fmt.Fprintln(s.stdout, "  A password is needed before anything else.")
 			continue
+		case err != nil:
+			return false, err
 		}
-		if err != nil {
-			return err
+		if now := s.setupNow(ctx); now != nil && now.PasswordSet {
+			fmt.Fprintln(s.stdout, "  A password was set elsewhere meanwhile: log in with that one.")
+			return false, s.authenticate(ctx)
 		}
 		err = s.confd(ctx, "set password "+appliance.Admin, []byte(text), nil)
 		if err == nil {
-			s.user = appliance.Admin
 			fmt.Fprintf(s.stdout, "The password is set. The name to log in with is %s.\n", appliance.Admin)
-			return nil
+			return true, nil
 		}
 		fmt.Fprintf(s.stdout, "  The password is not set: %v\n", err)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		// A broken disk must not lock out who could have set any password.
-		if now := s.setupNow(ctx); now != nil && now.PasswordSet {
-			return s.authenticate(ctx)
-		}
-		if proceed, err := s.agree(ctx, "Go on without a password", "no"); err == nil && proceed {
-			return nil
-		} else if errors.Is(err, errHangup) {
-			return err
+		proceed, err := s.agree(ctx, "Go on without a password", "no")
+		switch {
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		case errors.Is(err, errHangup):
+			return false, err
+		case err == nil && proceed:
+			return true, nil
 		}
 	}
 }

@@ -59,7 +59,12 @@ func (s *shell) tryOut(ctx context.Context, before appliance.Content, state appl
 		fmt.Fprintln(s.stdout, "Everything is so already.")
 		return false, s.offerSave(ctx)
 	}
-	if _, err := s.change(ctx, "edit", req); err != nil {
+	// The findings were shown: edit and apply would only repeat them.
+	var result appliance.Result
+	if err := s.confd(ctx, "edit", req, &result); err != nil {
+		return false, err
+	}
+	if err := s.report(result); err != nil {
 		return false, err
 	}
 	applied := false
@@ -85,8 +90,10 @@ func (s *shell) tryOut(ctx context.Context, before appliance.Content, state appl
 	}
 	apply := s.request()
 	apply.Base, apply.Note = before.Revision, "setup"
-	result, err := s.change(ctx, "apply", apply)
-	if err != nil {
+	if err := s.confd(ctx, "apply", apply, &result); err != nil {
+		return false, err
+	}
+	if err := s.report(result); err != nil {
 		return false, err
 	}
 	applied = true
