@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -53,7 +54,7 @@ func parseFlags(args []string, stderr io.Writer) (*flags, error) {
 	set.StringVar(&f.socket, "socket", "/run/sluice/confd.sock", "control socket `path`")
 	set.StringVar(&f.root, "root", "/", "`directory` below which etc/sluice, etc/hosts and etc/hostname are")
 	set.StringVar(&f.run, "run", appliance.RunDir, "`directory` of the other daemons' sockets and of what ends with the machine")
-	set.StringVar(&f.dir, "dir", "", "`directory` for revisions; without it, init says where the data partition is")
+	set.StringVar(&f.dir, "dir", "/var/lib/sluice", "`directory` for revisions where no init of Sluice's names the data partition")
 	set.StringVar(&f.proxyd, "proxyd", "/usr/sbin/proxyd", "`program` that judges the proxy's file with -c")
 	set.StringVar(&f.netd, "netd", "/usr/sbin/netd", "`program` that judges the network's files with -c")
 	set.DurationVar(&f.wait, "wait", 90*time.Second, "longest wait for init's word about the data partition")
@@ -100,11 +101,17 @@ func run(ctx context.Context, args []string, _ io.Reader, _, stderr io.Writer) e
 	return err
 }
 
-// awaitData returns where the store is. Without a word from init everything works
-// but survives no reboot.
+// awaitData returns where the store is. Sluice's init notes what runs before it
+// starts a service; where nobody did, the store is on this host's disk, and that is
+// noted for a restart. Without the word that init owes, everything works but
+// survives no reboot.
 func (f *flags) awaitData(ctx context.Context) appliance.DataStatus {
-	if f.dir != "" {
-		return appliance.DataStatus{Dir: f.dir, Persistent: true}
+	if _, err := os.Stat(filepath.Join(f.run, appliance.RunningFile)); errors.Is(err, fs.ErrNotExist) {
+		status := appliance.DataStatus{Dir: f.dir, Persistent: true}
+		if err := appliance.PublishData(f.run, status); err != nil {
+			status.Problem = err.Error()
+		}
+		return status
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()

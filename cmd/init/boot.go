@@ -60,13 +60,14 @@ type machine struct {
 	root, runDir, dataDir, sysBlock, dev string
 	judges                               [][]string
 
-	loader  *loader
-	blocks  chan struct{} // a disk came; holds one value at most
-	data    *dataSearch
-	sup     *supervisor.Supervisor
-	actions chan action // what to do with the machine; the first one counts
-	buttons *buttons
-	dog     *watchdog
+	loader   *loader
+	blocks   chan struct{} // a disk came; holds one value at most
+	activity chan struct{} // a unit's state changed; holds one value at most
+	data     *dataSearch
+	sup      *supervisor.Supervisor
+	actions  chan action // what to do with the machine; the first one counts
+	buttons  *buttons
+	dog      *watchdog
 
 	mu    sync.Mutex // guards marks
 	marks []mark     // for "show boot"
@@ -81,7 +82,7 @@ type mark struct {
 }
 
 func newMachine(words string, stderr io.Writer) *machine {
-	m := &machine{stderr: stderr, started: uptime(), words: words, actions: make(chan action, 8), blocks: make(chan struct{}, 1),
+	m := &machine{stderr: stderr, started: uptime(), words: words, actions: make(chan action, 8), blocks: make(chan struct{}, 1), activity: make(chan struct{}, 1),
 		root: "/", runDir: runDir, dataDir: appliance.DataDir, sysBlock: "/sys/block", dev: "/dev", judges: judges}
 	m.buttons = newButtons(m.actions)
 	return m

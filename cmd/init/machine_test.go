@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/pkg/supervisor"
 	uwatchdog "github.com/u-root/u-root/pkg/watchdog"
 )
 
@@ -215,5 +216,43 @@ func TestSetPanic(t *testing.T) {
 		if got, _ := os.ReadFile(file); string(got) != tc.after {
 			t.Errorf("setPanic() with %q left %q, want %q", tc.before, got, tc.after)
 		}
+	}
+}
+
+func TestSettle(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		events  time.Duration // between them; 0: none
+		settled time.Duration // 0: never
+		want    time.Duration
+	}{
+		{"all are up", 0, 100 * time.Millisecond, 100 * time.Millisecond},
+		{"one waits", 0, 0, settleQuiet},
+		{"one restarts without end", time.Second, 0, settleLimit},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMachine("", io.Discard)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				settled := make(chan struct{})
+				if tc.settled > 0 {
+					time.AfterFunc(tc.settled, func() { close(settled) })
+				}
+				if tc.events > 0 {
+					go func() {
+						for ctx.Err() == nil {
+							time.Sleep(tc.events)
+							m.event(supervisor.Event{Kind: supervisor.EventState, Unit: "x.service"})
+						}
+					}()
+				}
+				begin := time.Now()
+				m.settle(settled)
+				if got := time.Since(begin); got != tc.want {
+					t.Errorf("settle() took %s, want %s", got, tc.want)
+				}
+			})
+		})
 	}
 }

@@ -23,9 +23,13 @@ const (
 	ttyPrefix     = "console-getty@"
 )
 
-// settleLimit is how long the drivers that the VIP does not need wait for the
-// services.
-const settleLimit = 5 * time.Second
+// What the VIP does not need waits for the services, but no longer than
+// settleLimit, and not for one that waits itself: confd does, for the data
+// partition, and then no state changes for settleQuiet.
+const (
+	settleLimit = 5 * time.Second
+	settleQuiet = 1500 * time.Millisecond
+)
 
 // startSupervisor loads the units and starts the default target. What can be
 // started is, whatever is wrong with the rest.
@@ -63,16 +67,32 @@ func (m *machine) startSupervisor(ctx context.Context) error {
 		}
 	})
 	guarded(func() {
-		select {
-		case <-settled:
-		case <-time.After(settleLimit):
-		}
+		m.settle(settled)
 		m.runSteps(ctx, afterwards)
 	})
 	if !m.cmd.noWatchdog {
 		err = errors.Join(err, setPanic("/proc/sys/kernel"))
 	}
 	return errors.Join(err, m.serveControl(ctx))
+}
+
+// settle waits for the services.
+func (m *machine) settle(settled <-chan struct{}) {
+	quiet := time.NewTimer(settleQuiet)
+	defer quiet.Stop()
+	limit := time.After(settleLimit)
+	for {
+		select {
+		case <-settled:
+			return
+		case <-limit:
+			return
+		case <-quiet.C:
+			return
+		case <-m.activity:
+			quiet.Reset(settleQuiet)
+		}
+	}
 }
 
 // sinks returns where log lines go besides the rings.
@@ -106,6 +126,10 @@ func (m *machine) sinks(ctx context.Context) []func(supervisor.Line) {
 func (m *machine) event(e supervisor.Event) {
 	if e.Kind != supervisor.EventState {
 		return
+	}
+	select {
+	case m.activity <- struct{}{}:
+	default: // settle knows already, or is done
 	}
 	st := e.Status
 	switch {

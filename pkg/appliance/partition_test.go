@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -274,4 +276,49 @@ func TestAwaitData(t *testing.T) {
 	if _, err := AwaitData(ctx, t.TempDir()); !errors.Is(err, context.Canceled) {
 		t.Errorf("AwaitData() without a verdict = %v", err)
 	}
+}
+
+// FuzzInspect reads partition tables that nobody made: it may refuse them, and
+// must not crash. The checksums are put right, or none would pass them.
+func FuzzInspect(f *testing.F) {
+	const size = 1 << 20
+	t := &table{size: size, header: make([]byte, sectorSize), entries: make([]byte, 128*gptEntrySize)}
+	copy(t.header, gptSignature)
+	binary.LittleEndian.PutUint32(t.header[atEntryCount:], 128)
+	binary.LittleEndian.PutUint32(t.header[atEntrySize:], gptEntrySize)
+	binary.LittleEndian.PutUint64(t.header[atSelf:], 1)
+	binary.LittleEndian.PutUint64(t.header[atEntriesLBA:], 2)
+	f.Add(t.header, t.entries)
+	if err := t.add(BootPartition, extent{64 << 10, 64 << 10}, [16]byte{1}, "boot"); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(t.header, t.entries)
+	f.Fuzz(func(_ *testing.T, header, entries []byte) {
+		disk := make(memoryDisk, size)
+		copy(disk[sectorSize:2*sectorSize], header)
+		copy(disk[2*sectorSize:], entries[:min(len(entries), 128*gptEntrySize)])
+		head := &table{header: disk[sectorSize : 2*sectorSize]}
+		n := min(int(head.u32(atEntryCount)), gptMaxEntries) * gptEntrySize
+		if at := head.u64(atEntriesLBA); at < 1<<10 {
+			start := int(at) * sectorSize
+			binary.LittleEndian.PutUint32(head.header[atEntriesCRC:], crc32.ChecksumIEEE(disk[start:start+n]))
+		}
+		binary.LittleEndian.PutUint32(head.header[atHeaderCRC:], crc32.ChecksumIEEE(withoutCRC(head.header)))
+		_, _ = Inspect(disk, int64(len(disk)))
+		_ = IsBootDisk(disk, int64(len(disk)))
+	})
+}
+
+// memoryDisk is a disk in memory.
+type memoryDisk []byte
+
+func (d memoryDisk) ReadAt(p []byte, at int64) (int, error) {
+	if at < 0 || at > int64(len(d)) {
+		return 0, errors.New("outside of the disk")
+	}
+	n := copy(p, d[at:])
+	if n < len(p) {
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, nil
 }
