@@ -273,4 +273,3 @@ func request(f appliance.Files, base int) appliance.Request {
 
 // changed is a proxy file that proxyd takes.
 var changed = strings.Replace(factory["proxy.cfg"], "13306", "13307", 1)
-
