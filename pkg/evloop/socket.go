@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,13 +37,9 @@ func bind(fd int, addr netip.AddrPort, o ListenOptions) error {
 	opts := [][3]int{
 		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
 		{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 	}
 	if addr.Addr().Is6() {
 		opts = append(opts, [3]int{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(o.V6Only)})
-	}
-	if o.Keepalive {
-		opts = append(opts, [3]int{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1})
 	}
 	for _, opt := range opts {
 		if err := unix.SetsockoptInt(fd, opt[0], opt[1], opt[2]); err != nil {
@@ -56,6 +53,21 @@ func bind(fd int, addr netip.AddrPort, o ListenOptions) error {
 	}
 	if err := unix.Bind(fd, sockaddr(addr)); err != nil {
 		return fmt.Errorf("bind %s: %w", addr, err)
+	}
+	return Tune(fd, addr, o)
+}
+
+// Tune gives fd, bound to addr, those of the options that can change while it
+// listens: backlog and keep-alive.
+func Tune(fd int, addr netip.AddrPort, o ListenOptions) error {
+	opts := [][3]int{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, boolInt(o.Keepalive)},
+	}
+	for _, opt := range opts {
+		if err := unix.SetsockoptInt(fd, opt[0], opt[1], opt[2]); err != nil {
+			return fmt.Errorf("set option %d/%d for %s: %w", opt[0], opt[1], addr, err)
+		}
 	}
 	return listen(fd, addr.String(), o.Backlog)
 }
@@ -82,7 +94,7 @@ func ListenUnix(path string, backlog int) (fd int, err error) {
 		return -1, fmt.Errorf("create socket for %s: %w", path, err)
 	}
 	// The name is taken by a rename, so that there is no moment without a socket.
-	tmp := fmt.Sprintf("%s.%d.tmp", path, os.Getpid())
+	tmp := fmt.Sprintf("%s.%d%s", path, os.Getpid(), tmpSuffix)
 	_ = os.Remove(tmp)
 	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: tmp}); err != nil {
 		err = fmt.Errorf("bind %s: %w", path, err)
@@ -95,6 +107,40 @@ func ListenUnix(path string, backlog int) (fd int, err error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// tmpSuffix ends the name under which a UNIX socket is bound before it takes its
+// own; getsockname(2) goes on telling that one.
+const tmpSuffix = ".tmp"
+
+// finalPath turns the bound name of a socket made by ListenUnix into its path.
+func finalPath(name string) string {
+	if path, ok := strings.CutSuffix(name, tmpSuffix); ok {
+		if i := strings.LastIndexByte(path, '.'); i >= 0 && path[i+1:] != "" && strings.Trim(path[i+1:], "0123456789") == "" {
+			return path[:i]
+		}
+	}
+	return name
+}
+
+// BoundTo returns what else tells the listening TCP socket fd from others of its
+// address: the interface, "" for any, and whether an IPv6 one refuses IPv4.
+func BoundTo(fd int) (iface string, v6only bool) {
+	iface, _ = unix.GetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE)
+	n, _ := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+	return iface, n != 0
+}
+
+// V6OnlyByDefault reports whether the system's IPv6 sockets refuse IPv4 unless
+// told otherwise (net.ipv6.bindv6only).
+func V6OnlyByDefault() bool {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false // without IPv6 it does not matter
+	}
+	defer unix.Close(fd)
+	_, v6only := BoundTo(fd)
+	return v6only
 }
 
 // ListenAddr returns the address that fd is bound to: a TCP address, or the path
@@ -117,7 +163,7 @@ func ListenAddr(fd int) (addr netip.AddrPort, path string, err error) {
 	case *unix.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), "", nil
 	case *unix.SockaddrUnix:
-		return addr, sa.Name, nil
+		return addr, finalPath(sa.Name), nil
 	}
 	return addr, "", fmt.Errorf("inspect descriptor %d: neither TCP nor UNIX", fd)
 }

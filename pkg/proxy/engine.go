@@ -39,13 +39,14 @@ type Options struct {
 
 // Engine is a running proxy.
 type Engine struct {
-	opt     Options
-	log     *slog.Logger
-	started time.Time
-	workers []*worker
-	running sync.WaitGroup
-	watch   *watcher
-	cancel  context.CancelFunc
+	opt          Options
+	systemV6Only bool
+	log          *slog.Logger
+	started      time.Time
+	workers      []*worker
+	running      sync.WaitGroup
+	watch        *watcher
+	cancel       context.CancelFunc
 
 	conns   atomic.Int64 // over all frontends
 	maxconn atomic.Int64
@@ -75,7 +76,7 @@ const resolveLimit = time.Second
 func Start(conf *config.Config, opt Options) (*Engine, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Engine{
-		opt: opt, log: opt.Log, started: time.Now(), cancel: cancel, idle: make(chan struct{}),
+		opt: opt, log: opt.Log, systemV6Only: evloop.V6OnlyByDefault(), started: time.Now(), cancel: cancel, idle: make(chan struct{}),
 		listeners: map[string]*listener{}, frontends: map[string]*frontend{},
 		backends: map[string]*backend{}, sinks: map[string]*sink{},
 	}
@@ -143,15 +144,17 @@ func (e *Engine) Reload(conf *config.Config) error {
 type change struct {
 	listeners map[string]*listener
 	fresh     []*listener // of these, bound for this change
+	bound     map[*config.Bind]*listener
+	adopted   adoptedSockets
 	loggers   map[string]*logger
 	found     map[string]netip.Addr
 }
 
 // prepare binds and opens what conf needs beyond what is open already.
 func (e *Engine) prepare(conf *config.Config) (*change, error) {
-	c := &change{listeners: map[string]*listener{}, loggers: map[string]*logger{}}
+	c := &change{listeners: map[string]*listener{}, bound: map[*config.Bind]*listener{}, loggers: map[string]*logger{}}
 	var errs *multierror.Error
-	adopted := e.takeAdopted()
+	c.adopted = e.takeAdopted()
 	for _, p := range conf.Proxies {
 		if !p.Kind.HasFrontend() || p.Disabled {
 			continue
@@ -162,16 +165,14 @@ func (e *Engine) prepare(conf *config.Config) (*change, error) {
 		}
 		c.loggers[p.Name] = l
 		for i := range p.Binds {
-			errs = appendError(errs, e.prepareBind(c, p, &p.Binds[i], adopted))
+			errs = appendError(errs, e.prepareBind(c, p, &p.Binds[i]))
 		}
-	}
-	for _, fd := range adopted {
-		closeFD(fd)
 	}
 	if errs.ErrorOrNil() != nil {
 		for _, l := range c.fresh {
-			l.close()
+			l.giveUp()
 		}
+		e.discard(c.adopted, false)
 		return nil, errs
 	}
 	ctx, cancel := context.WithTimeout(e.watch.ctx, resolveLimit)
@@ -187,20 +188,26 @@ func appendError(errs *multierror.Error, err error) *multierror.Error {
 	return multierror.Append(errs, err)
 }
 
-func (e *Engine) prepareBind(c *change, p *config.Proxy, b *config.Bind, adopted map[string]int) error {
-	key := bindKey(b)
-	if c.listeners[key] != nil {
+// prepareBind finds or opens the socket of b. Two lines with one address have a
+// socket each, between which the kernel shares the connections.
+func (e *Engine) prepareBind(c *change, p *config.Proxy, b *config.Bind) error {
+	key := e.bindKey(b)
+	if b.Path != "" && c.listeners[key] != nil {
 		return fmt.Errorf("%s: %s %s: %s is bound twice", b.Pos, p.Kind, p.Name, key)
 	}
+	for n := 2; c.listeners[key] != nil; n++ {
+		key = nthKey(e.bindKey(b), n)
+	}
 	if l := e.listeners[key]; l != nil {
-		c.listeners[key] = l
+		c.listeners[key], c.bound[b] = l, l
 		return nil
 	}
-	l, err := openListener(b, p, adopted)
+	l, err := e.openListener(b, p, c.adopted)
 	if err != nil {
 		return err
 	}
-	c.listeners[key] = l
+	l.key = key
+	c.listeners[key], c.bound[b] = l, l
 	c.fresh = append(c.fresh, l)
 	return nil
 }
@@ -224,7 +231,10 @@ func (e *Engine) commit(conf *config.Config, c *change) {
 		f.logger.Store(c.loggers[p.Name])
 		f.backend.Store(e.backendOf(p))
 		for i := range p.Binds {
-			l := c.listeners[bindKey(&p.Binds[i])]
+			l := c.bound[&p.Binds[i]]
+			if err := l.tune(e.listenOptions(&p.Binds[i], p)); err != nil {
+				e.log.Warn("listening socket keeps its options", "listener", l.key, "error", err)
+			}
 			l.bind.Store(&p.Binds[i])
 			l.frontend.Store(f)
 		}
@@ -235,6 +245,7 @@ func (e *Engine) commit(conf *config.Config, c *change) {
 		}
 	}
 	e.listeners = c.listeners
+	e.discard(c.adopted, true)
 	for _, l := range c.fresh {
 		e.keep(l)
 		for _, w := range e.workers {

@@ -17,8 +17,11 @@ type listener struct {
 	key   string
 	addr  netip.AddrPort // invalid for a UNIX socket
 	path  string
+	file  os.FileInfo // of path when it was bound: a successor may take the name
 	fd    int
 	conns atomic.Int64
+	// adopted: somebody else has the socket too, as long as it is not kept.
+	adopted bool
 	// The frontend and its bind line change with a reload; a connection takes
 	// those in force when it is accepted.
 	frontend atomic.Pointer[frontend]
@@ -27,56 +30,87 @@ type listener struct {
 
 // bindKey names what a bind line binds, apart from limits that can be changed on
 // an open socket.
-func bindKey(b *config.Bind) string {
-	if b.Path != "" {
-		return "unix@" + b.Path
+func (e *Engine) bindKey(b *config.Bind) string {
+	return socketKey(b.Addr, b.Path, b.Interface, e.v6only(b))
+}
+
+func socketKey(addr netip.AddrPort, path, iface string, v6only bool) string {
+	if path != "" {
+		return "unix@" + path
 	}
-	key := b.Addr.String()
-	if b.Interface != "" {
-		key += "%" + b.Interface
+	key := addr.String()
+	if iface != "" {
+		key += "%" + iface
 	}
-	if b.Addr.Addr().Is6() && !b.V4V6 {
+	if addr.Addr().Is6() && addr.Addr().IsUnspecified() && v6only {
 		key += ",v6only"
 	}
 	return key
 }
 
+// v6only reports whether b's socket refuses IPv4 (configuration manual, "v4v6" and
+// "v6only"; without either the system decides).
+func (e *Engine) v6only(b *config.Bind) bool {
+	return b.V6Only || !b.V4V6 && e.systemV6Only
+}
+
 // openListener binds b, or takes over the socket that adopted has for it.
-func openListener(b *config.Bind, conf *config.Proxy, adopted map[string]int) (*listener, error) {
-	l := &listener{key: bindKey(b), addr: b.Addr, path: b.Path}
-	backlog := b.Backlog
-	if backlog == 0 {
-		backlog = conf.Backlog
-	}
-	adoptKey := b.Addr.String()
-	if b.Path != "" {
-		adoptKey = b.Path
-	}
-	if fd, ok := adopted[adoptKey]; ok {
-		delete(adopted, adoptKey)
-		l.fd = fd
-		return l, nil
-	}
+func (e *Engine) openListener(b *config.Bind, conf *config.Proxy, adopted adoptedSockets) (*listener, error) {
+	l := &listener{key: e.bindKey(b), addr: b.Addr, path: b.Path}
+	o := e.listenOptions(b, conf)
 	var err error
-	if b.Path != "" {
-		l.fd, err = evloop.ListenUnix(b.Path, backlog)
+	if fd, ok := adopted.take(l.key); ok {
+		l.fd, l.adopted = fd, true
+		err = l.tune(o)
+	} else if b.Path != "" {
+		l.fd, err = evloop.ListenUnix(b.Path, o.Backlog)
 	} else {
-		l.fd, err = evloop.Listen(b.Addr, evloop.ListenOptions{
-			Backlog: backlog, V6Only: !b.V4V6, Interface: b.Interface, Keepalive: conf.ClientKeepalive,
-		})
+		l.fd, err = evloop.Listen(b.Addr, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s %s: %w", b.Pos, conf.Kind, conf.Name, err)
 	}
+	if l.path != "" {
+		l.file, _ = os.Lstat(l.path)
+	}
 	return l, nil
 }
 
-// close closes the socket once no loop uses it any more.
-func (l *listener) close() {
-	_ = unix.Close(l.fd)
-	if l.path != "" {
-		_ = os.Remove(l.path)
+func (e *Engine) listenOptions(b *config.Bind, conf *config.Proxy) evloop.ListenOptions {
+	backlog := b.Backlog
+	if backlog == 0 {
+		backlog = conf.Backlog
 	}
+	return evloop.ListenOptions{Backlog: backlog, V6Only: e.v6only(b), Interface: b.Interface, Keepalive: conf.ClientKeepalive}
+}
+
+// tune brings a socket that listens already in line with its bind line.
+func (l *listener) tune(o evloop.ListenOptions) error {
+	if l.path != "" {
+		return nil
+	}
+	return evloop.Tune(l.fd, l.addr, o)
+}
+
+// close closes the socket once no loop uses it any more. The socket file goes too,
+// unless its name is a successor's by now.
+func (l *listener) close() {
+	if l.path != "" && l.file != nil {
+		if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.file, now) {
+			_ = os.Remove(l.path)
+		}
+	}
+	_ = unix.Close(l.fd)
+}
+
+// giveUp closes a socket that was prepared for nothing. An adopted one stays with
+// whoever else has it.
+func (l *listener) giveUp() {
+	if l.adopted {
+		_ = unix.Close(l.fd)
+		return
+	}
+	l.close()
 }
 
 // acceptor is a listener as one worker serves it.

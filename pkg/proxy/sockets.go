@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -12,28 +13,65 @@ import (
 
 func closeFD(fd int) { _ = unix.Close(fd) }
 
-// takeAdopted indexes the handed-over sockets by address; the first prepare uses
-// them up. Descriptors that are no listening sockets are closed. mu is held.
-func (e *Engine) takeAdopted() map[string]int {
-	byAddr := map[string]int{}
+// adoptedSockets are handed-over sockets by key, in the order of their arrival; one
+// that was taken is -1.
+type adoptedSockets map[string][]int
+
+func (a adoptedSockets) take(key string) (fd int, ok bool) {
+	for i, fd := range a[key] {
+		if fd >= 0 {
+			a[key][i] = -1
+			return fd, true
+		}
+	}
+	return -1, false
+}
+
+// takeAdopted indexes the handed-over sockets by what they are bound to; the first
+// prepare uses them up. Descriptors that are no listening sockets are closed. mu
+// is held.
+func (e *Engine) takeAdopted() adoptedSockets {
+	adopted := adoptedSockets{}
 	for _, fd := range e.opt.Adopted {
 		addr, path, err := evloop.ListenAddr(fd)
 		if err == nil {
 			err = unix.SetNonblock(fd, true)
 		}
-		key := path
-		if path == "" {
-			key = addr.String()
-		}
-		if _, twice := byAddr[key]; err != nil || twice {
-			e.log.Warn("inherited descriptor not used", "fd", fd, "address", key, "error", err)
+		if err != nil {
+			e.log.Warn("inherited descriptor not used", "fd", fd, "error", err)
 			closeFD(fd)
 			continue
 		}
-		byAddr[key] = fd
+		iface, v6only := evloop.BoundTo(fd)
+		key := socketKey(addr, path, iface, v6only)
+		adopted[key] = append(adopted[key], fd)
 	}
 	e.opt.Adopted = nil
-	return byAddr
+	return adopted
+}
+
+// discard closes the adopted sockets that no frontend binds. Once the change is
+// sure the store forgets them too: its copies would go on taking connections.
+func (e *Engine) discard(adopted adoptedSockets, sure bool) {
+	for key, fds := range adopted {
+		for i, fd := range fds {
+			if fd < 0 {
+				continue
+			}
+			if sure {
+				e.forget(&listener{key: nthKey(key, i+1)})
+			}
+			closeFD(fd)
+		}
+	}
+}
+
+// nthKey is the key of the nth socket of one address.
+func nthKey(key string, n int) string {
+	if n == 1 {
+		return key
+	}
+	return fmt.Sprintf("%s#%d", key, n)
 }
 
 // keep hands a copy of the socket to the store, so that it outlives a crash.
@@ -61,11 +99,7 @@ func storeName(l *listener) string {
 // served: the last worker to let go accepts them before the socket is closed. A
 // stored copy is forgotten first, as it would keep the port open.
 func (e *Engine) drop(l *listener) {
-	if e.opt.Store != nil {
-		if err := e.opt.Store.Forget(storeName(l)); err != nil {
-			e.log.Warn("listening socket not removed from store", "listener", l.key, "error", err)
-		}
-	}
+	e.forget(l)
 	e.dropping.Add(1)
 	var left atomic.Int32
 	left.Store(int32(len(e.workers)))
@@ -78,6 +112,15 @@ func (e *Engine) drop(l *listener) {
 				e.settle(&e.dropping)
 			}
 		})
+	}
+}
+
+func (e *Engine) forget(l *listener) {
+	if e.opt.Store == nil {
+		return
+	}
+	if err := e.opt.Store.Forget(storeName(l)); err != nil {
+		e.log.Warn("listening socket not removed from store", "listener", l.key, "error", err)
 	}
 }
 

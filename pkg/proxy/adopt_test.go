@@ -1,0 +1,184 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/evloop"
+	"golang.org/x/sys/unix"
+)
+
+// unixConf is testConf with a UNIX socket in front.
+func unixConf(path string, servers ...string) *config.Config {
+	conf := testConf(netip.AddrPort{}, "leastconn", servers...)
+	conf.Proxies[0].Binds = []config.Bind{{Path: path, ID: 1}}
+	return conf
+}
+
+func TestAdoptedUnixSocketServesItsBacklog(t *testing.T) {
+	s := serve(t, named("s1"))
+	path := filepath.Join(t.TempDir(), "front.sock")
+	fd, err := evloop.ListenUnix(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	early, err := net.Dial("unix", path) // nobody accepts yet
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{Adopted: []int{fd}})
+	if name := greeting(t, early); name != "s1" {
+		t.Errorf("greeted by %q", name)
+	}
+}
+
+// A predecessor that stops does not take the socket file of its successor away.
+func TestStopLeavesSuccessorsUnixSocket(t *testing.T) {
+	s := serve(t, named("s1"))
+	path := filepath.Join(t.TempDir(), "front.sock")
+	first := startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{})
+	second := startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{})
+	first.SoftStop()
+	<-first.Done()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if name := greeting(t, c); name != "s1" {
+		t.Errorf("greeted by %q", name)
+	}
+	_ = c.Close()
+	second.SoftStop()
+	<-second.Done()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the last one left %s: %v", path, err)
+	}
+}
+
+// A kept socket that nothing binds any more is closed in the store too: there it
+// would go on taking connections that nobody serves.
+func TestUnusedAdoptedSocketLeavesStore(t *testing.T) {
+	s := serve(t, named("s1"))
+	fd, err := evloop.Listen(netip.MustParseAddrPort("127.0.0.1:0"), evloop.ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _, _ := evloop.ListenAddr(fd)
+	name := storeName(&listener{key: addr.String()})
+	store := memoryStore{name: true}
+	startRig(t, testConf(freeAddr(t), "leastconn", "s1="+s.Addr().String()), Options{Adopted: []int{fd}, Store: store})
+	if store[name] {
+		t.Error("the socket stays in the store")
+	}
+}
+
+// Two sockets of one address on two interfaces are told apart.
+func TestAdoptedSocketsKeepTheirInterface(t *testing.T) {
+	addr := freeAddr(t)
+	conf := testConf(addr, "leastconn")
+	conf.Proxies[0].Binds = append(conf.Proxies[0].Binds, config.Bind{Addr: addr, Interface: "lo", ID: 2})
+	bound, err := evloop.Listen(addr, evloop.ListenOptions{Interface: "lo"})
+	if err != nil {
+		t.Skipf("cannot bind to an interface: %v", err)
+	}
+	free, err := evloop.Listen(addr, evloop.ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startRig(t, conf, Options{Adopted: []int{bound, free}})
+	for key, want := range map[string]int{addr.String(): free, addr.String() + "%lo": bound} {
+		if l := r.listeners[key]; l == nil || l.fd != want {
+			t.Errorf("listener %s = %+v, want descriptor %d", key, l, want)
+		}
+	}
+}
+
+// Sockets from elsewhere, such as systemd's, get the options of our own.
+func TestAdoptedSocketGetsOptions(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 8); err != nil {
+		t.Fatal(err)
+	}
+	addr, _, err := evloop.ListenAddr(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := testConf(addr, "leastconn")
+	startRig(t, conf, Options{Adopted: []int{fd}})
+	if n, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); n != 1 || err != nil {
+		t.Errorf("TCP_NODELAY = %d, %v, want 1", n, err)
+	}
+}
+
+// Two bind lines for one address are two sockets, between which the kernel shares
+// the connections; the check of a file accepts them with a warning.
+func TestAddressBoundTwice(t *testing.T) {
+	s := serve(t, named("s1"))
+	addr := freeAddr(t)
+	conf := testConf(addr, "leastconn", "s1="+s.Addr().String())
+	conf.Proxies[0].Binds = append(conf.Proxies[0].Binds, config.Bind{Addr: addr, ID: 2})
+	r := startRig(t, conf, Options{})
+	if err := r.Reload(conf); err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		greeting(t, r.dial())
+	}
+	if n := len(r.listeners); n != 2 {
+		t.Errorf("%d listeners, want 2", n)
+	}
+}
+
+// An IPv6 wildcard takes IPv4 too unless "v6only" is said, or the system does.
+func TestV6WildcardFollowsBindOptions(t *testing.T) {
+	s := serve(t, named("s1"))
+	tests := []struct {
+		name         string
+		v4v6, v6only bool
+		want         int
+	}{
+		{"v4v6", true, false, 0},
+		{"v6only", false, true, 1},
+		{"v6only has precedence", true, true, 1},
+		{"the system's default", false, false, systemV6Only(t)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bind := netip.AddrPortFrom(netip.IPv6Unspecified(), freeAddr(t).Port())
+			conf := testConf(bind, "leastconn", "s1="+s.Addr().String())
+			conf.Proxies[0].Binds[0].V4V6, conf.Proxies[0].Binds[0].V6Only = tt.v4v6, tt.v6only
+			r := startRig(t, conf, Options{})
+			for _, l := range r.listeners {
+				if got, err := unix.GetsockoptInt(l.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY); err != nil || got != tt.want {
+					t.Errorf("IPV6_V6ONLY = %d, %v, want %d", got, err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func systemV6Only(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("no IPv6: %v", err)
+	}
+	defer unix.Close(fd)
+	n, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
