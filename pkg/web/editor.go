@@ -150,7 +150,7 @@ func (s *Server) checkDraft(w http.ResponseWriter, r *request, v editorView, req
 	if err != nil {
 		return err
 	}
-	v.Findings, v.Plan, v.Checked = rep.Findings, rep.Plan, rep.Valid
+	v.Findings, v.Plan, v.Checked = worstFirst(rep.Findings), rep.Plan, rep.Valid
 	if !rep.Valid {
 		v.Problem = &problem{Title: "Not valid", Detail: "the draft was kept; the running configuration is untouched"}
 	}
@@ -189,6 +189,15 @@ func (s *Server) applyDraft(w http.ResponseWriter, r *request, v editorView, req
 		where = "/network"
 	}
 	return s.see(w, r, where, "good", applied(res, req))
+}
+
+// worstFirst puts the alerts before the warnings; each stay in the file's order.
+func worstFirst(findings []appliance.Finding) []appliance.Finding {
+	out := slices.Clone(findings)
+	slices.SortStableFunc(out, func(a, b appliance.Finding) int {
+		return strings.Compare(a.Severity, b.Severity) // "alert", "warning"
+	})
+	return out
 }
 
 // settle removes the draft once its content was applied: confd keeps it when the
@@ -249,6 +258,7 @@ func (s *Server) showFailure(w http.ResponseWriter, r *request, v editorView, er
 	if p.Outcome == "" {
 		return err
 	}
+	p.Findings = worstFirst(p.Findings)
 	v.Problem, v.Findings = p, p.Findings
 	if p.Outcome == appliance.Conflict {
 		st, err := s.state(r.Context())

@@ -62,6 +62,10 @@ func (m *fakeMachine) Check(_ context.Context, f appliance.Files) (appliance.Rep
 		_, message, _ := strings.Cut(d.Error(), ": ")
 		rep.Findings = append(rep.Findings, appliance.Finding{File: d.Pos.File, Line: d.Pos.Line, Column: d.Pos.Col, Severity: severity, Message: message})
 	}
+	// In the order of the file, as "proxyd -c" prints them: warnings may come first.
+	for _, d := range warnings {
+		add(d, "warning")
+	}
 	var all interface{ WrappedErrors() []error }
 	if errors.As(err, &all) {
 		rep.Valid = false
@@ -70,9 +74,6 @@ func (m *fakeMachine) Check(_ context.Context, f appliance.Files) (appliance.Rep
 				add(d, "alert")
 			}
 		}
-	}
-	for _, d := range warnings {
-		add(d, "warning")
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -47,6 +47,9 @@ func TestFormsMistake(t *testing.T) {
 	form := url.Values{"text": {"frontend f\n   bind :80\n   default_backend <nothing>\n"}, "base": {"0"}, "action": {"apply"}}
 	page := c.form("/lb", form)
 	page.want(t, http.StatusUnprocessableEntity, "Refused, nothing was changed", "proxy.cfg:3:", `data-line="3"`, "default_backend <nothing>")
+	if alert, warning := strings.Index(page.text, `class="alert"`), strings.Index(page.text, `class="warning"`); alert < 0 || warning < alert {
+		t.Errorf("the alert is not before the warnings: %d, %d", alert, warning)
+	}
 	if strings.Contains(page.text, "<nothing>") {
 		t.Error("what was typed is not escaped")
 	}
