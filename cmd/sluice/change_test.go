@@ -184,7 +184,7 @@ func TestWrongUse(t *testing.T) {
 		{"resolve a b", "usage: sluice resolve", 2},
 		{"reload all", "usage: sluice reload", 2},
 		{"logs", "usage: sluice logs", 2},
-		{"logs a -n x", "a number of lines is needed", 1},
+		{"logs a -n x", "a number of lines is needed", 2},
 		{"start", "usage: sluice start", 2},
 		{"stop a b", "usage: sluice stop", 2},
 		{"restart", "usage: sluice restart", 2},

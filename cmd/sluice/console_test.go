@@ -210,6 +210,29 @@ func TestLineStaysInItsRow(t *testing.T) {
 	}
 }
 
+// At 9600 baud a byte takes a millisecond: a key costs what it shows.
+func TestKeysAreCheap(t *testing.T) {
+	master, slave := openPTY(t)
+	defer master.Close()
+	defer slave.Close()
+	var out bytes.Buffer
+	e := &lineEditor{t: &terminal{in: slave, out: &out}}
+	for _, key := range "a line of text" {
+		out.Reset()
+		if _, err := e.press(key); err != nil {
+			t.Fatal(err)
+		}
+		if e.draw(); out.String() != string(key) {
+			t.Errorf("key %q sends %q", key, &out)
+		}
+	}
+	out.Reset()
+	_, _ = e.press(0x7f)
+	if e.draw(); out.String() != "\b \b" {
+		t.Errorf("backspace sends %q", &out)
+	}
+}
+
 // screenRow is the last row of a screen that got output, and the cursor's column.
 func screenRow(t *testing.T, output string, columns int) (string, int) {
 	t.Helper()

@@ -89,7 +89,7 @@ func logs(ctx context.Context, s *shell, args []string) error {
 		case args[i] == "-n" && i+1 < len(args):
 			i++
 			if err := lineCount(args[i]); err != nil {
-				return fmt.Errorf("-n %w", err)
+				return fmt.Errorf("%w: -n %w", errUsage, err)
 			}
 			lines = args[i]
 		case unit == "":
@@ -182,7 +182,7 @@ func leave(verb string) func(context.Context, *shell, []string) error {
 			for _, line := range stateLines(state) {
 				fmt.Fprintln(s.stdout, line)
 			}
-			yes, err := s.agree(ctx, "What is not saved is lost. "+verb+" all the same", "no")
+			yes, err := s.agree(ctx, "What is not saved is lost. Go on and "+verb, "no")
 			if err != nil || !yes {
 				return err
 			}

@@ -55,7 +55,7 @@ func (s *shell) edit(ctx context.Context, name, text string, store func(text str
 	e.saved = e.lines
 	if s.term != nil {
 		_ = e.print(ctx, "")
-		fmt.Fprintf(s.stdout, "%s: %d lines. \"help\" lists the editor's commands; \"w\" stores and leaves, \"q\" leaves.\n", name, len(e.lines))
+		fmt.Fprintf(s.stdout, "%s: %s. \"help\" lists the editor's commands; \"w\" stores and leaves, \"q\" leaves.\n", name, count(len(e.lines), "line"))
 	}
 	for {
 		line, err := s.readLine(ctx, lineOptions{prompt: "edit> ", history: true})

@@ -97,7 +97,7 @@ func TestEditOnTheConsole(t *testing.T) {
 		[2]string{prompt, "edit network 20-mysql.vip\r"}, [2]string{"edit> ", "d 1-5\r"}, [2]string{"edit> ", "w\r"}, [2]string{"is removed", ""},
 		[2]string{prompt, "edit hosts\r"}, [2]string{"edit> ", "1 x\r"}, [2]string{"edit> ", "q\r"}, [2]string{"Forget them [no]: ", "yes\r"}, [2]string{"hosts is as before", ""},
 		[2]string{prompt, "apply --confirm 5m --note \"two words\"\r"}, [2]string{"goes back in 5m", ""},
-		[2]string{prompt, "reboot\r"}, [2]string{"all the same [no]: ", "\r"},
+		[2]string{prompt, "reboot\r"}, [2]string{"Go on and reboot [no]: ", "\r"},
 		[2]string{prompt, "exit\r"})
 	c.exit()
 	got := f.content[1]
