@@ -34,6 +34,7 @@ func newBackend(name string) *backend {
 
 // configure puts a new configuration in force. Servers keep their counts and
 // state under their names; servers that are gone end with their last session.
+// added are new or have moved.
 func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (added, removed []*server) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,9 +50,10 @@ func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (ad
 		delete(old, sc.Name)
 		if s == nil {
 			s = &server{name: sc.Name, backend: b}
+		}
+		if s.configure(sc, i, found) {
 			added = append(added, s)
 		}
-		s.configure(sc, i, found)
 		b.servers[i] = s
 	}
 	for _, s := range old {

@@ -25,8 +25,16 @@ func (e *Engine) Commands() []ctl.Command {
 }
 
 func (e *Engine) showInfo(_ context.Context, _ *ctl.Request, w io.Writer) error {
+	_, err := io.WriteString(w, e.info())
+	return err
+}
+
+// info is gathered under mu and written without it: a client that does not read
+// must hold nobody up.
+func (e *Engine) info() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var w strings.Builder
 	up := time.Since(e.started)
 	var dropped int64
 	for _, s := range e.sinks {
@@ -56,9 +64,9 @@ func (e *Engine) showInfo(_ context.Context, _ *ctl.Request, w io.Writer) error 
 		{"description", e.conf.Global.Description},
 	}
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s: %v\n", r.name, r.value)
+		fmt.Fprintf(&w, "%s: %v\n", r.name, r.value)
 	}
-	return nil
+	return w.String()
 }
 
 func boolDigit(b bool) int {
@@ -166,9 +174,10 @@ func (p *proxyStats) record() ctl.Stat {
 
 func (e *Engine) showBackend(_ context.Context, _ *ctl.Request, w io.Writer) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	conf := e.conf
+	e.mu.Unlock()
 	fmt.Fprintln(w, "# name")
-	for _, p := range e.conf.Proxies {
+	for _, p := range conf.Proxies {
 		if p.Kind.HasBackend() {
 			fmt.Fprintln(w, p.Name)
 		}

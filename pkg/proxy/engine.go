@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -147,19 +148,20 @@ type change struct {
 	bound     map[*config.Bind]*listener
 	adopted   adoptedSockets
 	loggers   map[string]*logger
+	sinks     map[string]*sink // opened for this change
 	found     map[string]netip.Addr
 }
 
 // prepare binds and opens what conf needs beyond what is open already.
 func (e *Engine) prepare(conf *config.Config) (*change, error) {
-	c := &change{listeners: map[string]*listener{}, bound: map[*config.Bind]*listener{}, loggers: map[string]*logger{}}
+	c := &change{listeners: map[string]*listener{}, bound: map[*config.Bind]*listener{}, loggers: map[string]*logger{}, sinks: map[string]*sink{}}
 	var errs *multierror.Error
 	c.adopted = e.takeAdopted()
 	for _, p := range conf.Proxies {
 		if !p.Kind.HasFrontend() || p.Disabled {
 			continue
 		}
-		l, err := e.newLogger(p, &conf.Global)
+		l, err := e.newLogger(c, p, &conf.Global)
 		if err != nil {
 			errs = multierror.Append(errs, err)
 		}
@@ -171,6 +173,9 @@ func (e *Engine) prepare(conf *config.Config) (*change, error) {
 	if errs.ErrorOrNil() != nil {
 		for _, l := range c.fresh {
 			l.giveUp()
+		}
+		for _, s := range c.sinks {
+			s.close()
 		}
 		e.discard(c.adopted, false)
 		return nil, errs
@@ -255,6 +260,7 @@ func (e *Engine) commit(conf *config.Config, c *change) {
 	for _, w := range e.workers {
 		w.loop.Post(w.resume) // limits may have been raised
 	}
+	maps.Copy(e.sinks, c.sinks)
 	e.conf = conf
 	e.reloads++
 }
@@ -280,7 +286,7 @@ func (e *Engine) commitBackends(conf *config.Config, c *change) {
 			e.watch.remove(s)
 		}
 	}
-	for _, b := range gone {
+	for _, b := range gone { // its sessions go on with what is known of the servers
 		for _, s := range b.servers {
 			e.watch.remove(s)
 		}

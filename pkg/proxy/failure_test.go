@@ -111,10 +111,10 @@ func TestServerTimeoutRestsWhileClientStalls(t *testing.T) {
 	answer := randomBytes(16 << 20)
 	s := serve(t, func(c *net.TCPConn) { _, _ = c.Write(answer) })
 	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
-	conf.Proxies[1].Timeouts.Server = 100 * time.Millisecond
+	conf.Proxies[1].Timeouts.Server = 300 * time.Millisecond
 	r := startRig(t, conf, Options{})
 	c := r.dialSmall()
-	time.Sleep(400 * time.Millisecond) // the client's stall
+	time.Sleep(time.Second) // the client's stall
 	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, answer) {
 		t.Errorf("got %d of %d bytes and %v, want all", len(got), len(answer), err)
 	}

@@ -11,7 +11,8 @@ import (
 //	client:port [accept date] frontend backend/server Tw/Tc/Tt bytes ts
 //	actconn/feconn/beconn/srvconn/retries srv_queue/backend_queue
 //
-// Times are milliseconds, -1 where the session ended before that point.
+// Times are milliseconds, -1 where the session ended before that point. With
+// "option logasap" Tt and the bytes are marked with "+": they are not final.
 func (s *session) log(who, when byte) {
 	logger := s.fe.logger.Load()
 	if logger == nil {
@@ -34,11 +35,13 @@ func (s *session) log(who, when byte) {
 	b = append(b, ' ')
 	b = s.appendServer(b)
 	b = s.appendTimes(b)
+	b = s.appendEarly(b)
 	b = strconv.AppendInt(b, s.half[serverEnd].bytes, 10)
 	b = append(b, ' ', who, when, ' ')
 	b = s.appendCounts(b)
 	s.w.line = b
-	logger.emit(severityInfo, s.accepted, b)
+	ended := s.accepted.Add(time.Duration(s.w.loop.Now()-s.begun) * time.Millisecond)
+	logger.emit(severityInfo, ended, b)
 }
 
 // appendServer adds "backend/server".
@@ -65,8 +68,17 @@ func (s *session) appendTimes(b []byte) []byte {
 		b = strconv.AppendInt(b, v, 10)
 		b = append(b, '/')
 	}
+	b = s.appendEarly(b)
 	b = strconv.AppendInt(b, s.w.loop.Now()-s.begun, 10)
 	return append(b, ' ')
+}
+
+// appendEarly marks a number that may still grow.
+func (s *session) appendEarly(b []byte) []byte {
+	if s.state == stateClosed {
+		return b
+	}
+	return append(b, '+')
 }
 
 func (s *session) appendCounts(b []byte) []byte {

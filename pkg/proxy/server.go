@@ -39,12 +39,12 @@ type target struct {
 }
 
 // configure takes a new "server" line over; found holds addresses of host names.
-// backend.mu is held.
-func (s *server) configure(conf *config.Server, index int, found map[string]netip.Addr) {
+// It reports whether the server is somewhere else now. backend.mu is held.
+func (s *server) configure(conf *config.Server, index int, found map[string]netip.Addr) (moved bool) {
 	if s.conf == nil || s.conf.Disabled != conf.Disabled {
 		s.off = conf.Disabled
 	}
-	moved := s.conf == nil || s.conf.Host != conf.Host || s.conf.Path != conf.Path
+	moved = s.conf == nil || s.conf.Host != conf.Host || s.conf.Path != conf.Path
 	s.conf, s.index = conf, index
 	s.weight, s.backup = conf.Weight, conf.Backup
 	t := &target{port: conf.Port, portRelative: conf.PortRelative, path: conf.Path}
@@ -58,6 +58,7 @@ func (s *server) configure(conf *config.Server, index int, found map[string]neti
 	}
 	s.target.Store(t)
 	s.located = t.path != "" || t.addr.IsValid()
+	return moved
 }
 
 // needsResolution reports whether the server is known by a host name. backend.mu
@@ -99,11 +100,12 @@ func (s *server) failed(err error) {
 	}
 }
 
-// locate puts a resolved address in force.
-func (s *server) locate(addr netip.Addr) (changed bool) {
+// locate puts the resolved address of host in force, unless the server got
+// another one while it was looked up.
+func (s *server) locate(host string, addr netip.Addr) (changed bool) {
 	s.backend.changed(func() {
 		old := s.target.Load()
-		if old.addr == addr {
+		if old.addr == addr || s.conf.Host != host || !s.needsResolution() {
 			return
 		}
 		t := *old

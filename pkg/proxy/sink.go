@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -143,7 +144,7 @@ func (d *datagrams) send(lines []byte) {
 
 // newLogger makes the logger of a frontend. Without any "log" line the sessions
 // are logged to standard error, which init or systemd collects.
-func (e *Engine) newLogger(conf *config.Proxy, global *config.Global) (*logger, error) {
+func (e *Engine) newLogger(c *change, conf *config.Proxy, global *config.Global) (*logger, error) {
 	logs := conf.Logs
 	if len(logs) == 0 {
 		logs = []config.LogTarget{{Address: "stderr", Format: "raw", Length: 1024}}
@@ -153,24 +154,24 @@ func (e *Engine) newLogger(conf *config.Proxy, global *config.Global) (*logger, 
 		tag = "proxyd"
 	}
 	l := &logger{}
-	for _, c := range logs {
-		s := e.sinks[c.Address]
+	for _, line := range logs {
+		s := cmp.Or(e.sinks[line.Address], c.sinks[line.Address])
 		if s == nil {
 			var err error
-			if s, err = openSink(c.Address, e.opt.Stdout, e.opt.Stderr); err != nil {
-				return nil, fmt.Errorf("%s: %w", c.Pos, err)
+			if s, err = openSink(line.Address, e.opt.Stdout, e.opt.Stderr); err != nil {
+				return nil, fmt.Errorf("%s: %w", line.Pos, err)
 			}
-			e.sinks[c.Address] = s
+			c.sinks[line.Address] = s
 		}
-		t := logTarget{sink: s, format: c.Format, tag: fmt.Sprintf("%s[%d]", tag, os.Getpid()),
-			facility: max(slices.Index(facilityNames, c.Facility), 0), max: severityDebug, length: c.Length}
+		t := logTarget{sink: s, format: line.Format, tag: fmt.Sprintf("%s[%d]", tag, os.Getpid()),
+			facility: max(slices.Index(facilityNames, line.Facility), 0), max: severityDebug, length: line.Length}
 		if global.LogSendHost != "" {
 			t.host = global.LogSendHost + " "
 		}
-		if i := slices.Index(severityNames, c.Level); i >= 0 {
+		if i := slices.Index(severityNames, line.Level); i >= 0 {
 			t.max = i
 		}
-		if i := slices.Index(severityNames, c.MinLevel); i >= 0 {
+		if i := slices.Index(severityNames, line.MinLevel); i >= 0 {
 			t.min = i
 		}
 		if t.length == 0 {

@@ -145,6 +145,9 @@ func hostNames(conf *config.Config) []string {
 	seen := map[string]bool{}
 	var hosts []string
 	for _, p := range conf.Proxies {
+		if p.Disabled {
+			continue
+		}
 		for i := range p.Servers {
 			s := &p.Servers[i]
 			if _, err := netip.ParseAddr(s.Host); err == nil || s.Path != "" || seen[s.Host] {

@@ -33,20 +33,28 @@ type watcher struct {
 	log      *slog.Logger
 	ctx      context.Context // ends with the engine
 
-	mu   sync.Mutex // guards stop
-	stop map[*server]context.CancelFunc
+	mu   sync.Mutex // guards care
+	care map[*server]care
 	wg   sync.WaitGroup
 }
 
-func newWatcher(ctx context.Context, r Resolver, log *slog.Logger) *watcher {
-	return &watcher{resolver: r, log: log, ctx: ctx, stop: map[*server]context.CancelFunc{}}
+// care is what ends the goroutines that look after a server.
+type care struct {
+	ctx  context.Context
+	stop context.CancelFunc
 }
 
-// add begins to look after s. The goroutine ends with remove or with the engine.
+func newWatcher(ctx context.Context, r Resolver, log *slog.Logger) *watcher {
+	return &watcher{resolver: r, log: log, ctx: ctx, care: map[*server]care{}}
+}
+
+// add begins to look after s, or anew if s has moved. The goroutine ends with
+// remove or with the engine.
 func (w *watcher) add(s *server) {
+	w.remove(s)
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
-	w.stop[s] = cancel
+	w.care[s] = care{ctx, cancel}
 	w.mu.Unlock()
 	s.watcher.Store(w)
 	w.wg.Go(func() { w.keepResolved(ctx, s) })
@@ -55,9 +63,9 @@ func (w *watcher) add(s *server) {
 func (w *watcher) remove(s *server) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if cancel := w.stop[s]; cancel != nil {
-		cancel()
-		delete(w.stop, s)
+	if c, ok := w.care[s]; ok {
+		c.stop()
+		delete(w.care, s)
 	}
 }
 
@@ -109,7 +117,7 @@ func (w *watcher) keepResolved(ctx context.Context, s *server) {
 			continue
 		}
 		addr, err := w.resolve(ctx, host)
-		if err == nil && s.locate(addr) {
+		if err == nil && s.locate(host, addr) {
 			w.log.Info("server address resolved", "server", s.backend.name+"/"+s.name, "host", host, "address", addr)
 			reported = false
 		}
@@ -148,20 +156,20 @@ func (w *watcher) suspect(s *server, cause error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ctx.Err() == nil {
-		w.wg.Go(func() { w.probeUntilUp(s, cause) })
+	if c, ok := w.care[s]; ok && w.ctx.Err() == nil {
+		w.wg.Go(func() { w.probeUntilUp(c.ctx, s, cause) })
 	}
 }
 
-func (w *watcher) probeUntilUp(s *server, cause error) {
+// probeUntilUp ends with the first probe that succeeds or with ctx.
+func (w *watcher) probeUntilUp(ctx context.Context, s *server, cause error) {
 	name := s.backend.name + "/" + s.name
 	w.log.Warn("server is DOWN", "server", name, "reason", "Layer4 connection problem", "error", cause)
-	for sleep(w.ctx, probeInterval) {
+	for sleep(ctx, probeInterval) {
 		s.backend.mu.Lock()
-		wanted := s.suspect && s.index >= 0
 		address := s.probeAddress()
 		s.backend.mu.Unlock()
-		if wanted && !w.probe(address) {
+		if !w.probe(ctx, address) {
 			continue
 		}
 		s.backend.changed(func() { s.suspect = false })
@@ -185,9 +193,9 @@ func (s *server) probeAddress() [2]string {
 	return [2]string{"tcp", net.JoinHostPort(t.addr.String(), strconv.Itoa(port))}
 }
 
-func (w *watcher) probe(address [2]string) bool {
+func (w *watcher) probe(ctx context.Context, address [2]string) bool {
 	d := net.Dialer{Timeout: probeTimeout}
-	conn, err := d.DialContext(w.ctx, address[0], address[1])
+	conn, err := d.DialContext(ctx, address[0], address[1])
 	if err != nil {
 		return false
 	}
