@@ -224,11 +224,13 @@ func TestSettle(t *testing.T) {
 		name    string
 		events  time.Duration // between them; 0: none
 		settled time.Duration // 0: never
+		first   bool
 		want    time.Duration
 	}{
-		{"all are up", 0, 100 * time.Millisecond, 100 * time.Millisecond},
-		{"one waits", 0, 0, settleQuiet},
-		{"one restarts without end", time.Second, 0, settleLimit},
+		{"all are up", 0, 100 * time.Millisecond, true, 100 * time.Millisecond},
+		{"one waits at a first boot", 0, 0, true, settleQuiet},
+		{"one waits", 0, 0, false, settleLimit},
+		{"one restarts without end", time.Second, 0, true, settleLimit},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -248,7 +250,7 @@ func TestSettle(t *testing.T) {
 					}()
 				}
 				begin := time.Now()
-				m.settle(settled)
+				m.settle(settled, tc.first)
 				if got := time.Since(begin); got != tc.want {
 					t.Errorf("settle() took %s, want %s", got, tc.want)
 				}

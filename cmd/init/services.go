@@ -24,11 +24,11 @@ const (
 )
 
 // What the VIP does not need waits for the services, but no longer than
-// settleLimit, and not for one that waits itself: confd does, for the data
-// partition, and then no state changes for settleQuiet.
+// settleLimit. At a first boot confd waits itself, for the data partition: then
+// it is enough that no state changed for settleQuiet.
 const (
 	settleLimit = 5 * time.Second
-	settleQuiet = 1500 * time.Millisecond
+	settleQuiet = 2 * time.Second
 )
 
 // startSupervisor loads the units and starts the default target. What can be
@@ -67,7 +67,7 @@ func (m *machine) startSupervisor(ctx context.Context) error {
 		}
 	})
 	guarded(func() {
-		m.settle(settled)
+		m.settle(settled, m.data != nil && m.data.blank != nil)
 		m.runSteps(ctx, afterwards)
 	})
 	if !m.cmd.noWatchdog {
@@ -76,9 +76,12 @@ func (m *machine) startSupervisor(ctx context.Context) error {
 	return errors.Join(err, m.serveControl(ctx))
 }
 
-// settle waits for the services.
-func (m *machine) settle(settled <-chan struct{}) {
+// settle waits for the services; with first, until they are quiet.
+func (m *machine) settle(settled <-chan struct{}, first bool) {
 	quiet := time.NewTimer(settleQuiet)
+	if !first {
+		quiet.Stop()
+	}
 	defer quiet.Stop()
 	limit := time.After(settleLimit)
 	for {
@@ -90,7 +93,9 @@ func (m *machine) settle(settled <-chan struct{}) {
 		case <-quiet.C:
 			return
 		case <-m.activity:
-			quiet.Reset(settleQuiet)
+			if first {
+				quiet.Reset(settleQuiet)
+			}
 		}
 	}
 }
