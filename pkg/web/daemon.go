@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/sluice-lb/sluice/pkg/appliance"
@@ -116,10 +115,6 @@ func (s *Server) check(ctx context.Context, files appliance.Files) (rep applianc
 	}
 	err = s.ask(ctx, "check", payload, &rep)
 	return rep, err
-}
-
-func (s *Server) rollback(ctx context.Context, number int, req appliance.Request) (appliance.Result, error) {
-	return s.change(ctx, "rollback "+strconv.Itoa(number), req)
 }
 
 func (s *Server) backup(ctx context.Context) ([]byte, error) {

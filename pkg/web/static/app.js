@@ -67,13 +67,16 @@ if (log) {
   log.scrollTop = log.scrollHeight;
 
   function follow() {
-    let seen = new Set(log.textContent.trimEnd().split("\n").slice(-20));
+    // Each connection, also one made again, begins with lines that are shown already.
+    let seen = new Set();
     source = new EventSource("/api/v1/logs/" + encodeURIComponent(log.dataset.unit) + "/follow");
-    source.onopen = () => { state.textContent = "live"; };
+    source.onopen = () => {
+      state.textContent = "live";
+      seen = new Set(log.textContent.trimEnd().split("\n").slice(-50));
+    };
     source.onerror = () => { state.textContent = "waiting for the connection"; };
     source.onmessage = (event) => {
-      // The stream begins with lines that the page shows already.
-      if (seen?.has(event.data)) return;
+      if (seen.has(event.data)) return;
       const atEnd = log.scrollTop + log.clientHeight > log.scrollHeight - 40;
       log.append(event.data + "\n");
       while (log.childNodes.length > 5000) log.firstChild.remove();
