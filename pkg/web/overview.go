@@ -169,7 +169,8 @@ func poolOf(name string, stats []ctl.Stat) *pool {
 	}
 	for _, st := range stats {
 		if st.Proxy == name && st.Type == ctl.StatServer {
-			p.Servers = append(p.Servers, server{Name: st.Service, Address: st.Address, Weight: st.Weight,
+			// ":+0" is the port that the client connected to, which stands left of it.
+			p.Servers = append(p.Servers, server{Name: st.Service, Address: strings.TrimSuffix(st.Address, ":+0"), Weight: st.Weight,
 				Backup: st.Backup > 0, Errors: st.ConnectErrors, counters: countersOf(st)})
 		}
 	}

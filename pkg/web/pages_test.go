@@ -182,10 +182,10 @@ frontend b
 func TestServicesWithoutConfiguration(t *testing.T) {
 	stats := []ctl.Stat{
 		{Proxy: "f", Type: ctl.StatFrontend, Status: "OPEN"},
-		{Proxy: "b", Type: ctl.StatBackend, Status: "DOWN"}, {Proxy: "b", Service: "s", Type: ctl.StatServer, Status: "MAINT (resolution)"},
+		{Proxy: "b", Type: ctl.StatBackend, Status: "DOWN"}, {Proxy: "b", Service: "s", Type: ctl.StatServer, Status: "MAINT (resolution)", Address: "198.18.0.11:+0"},
 	}
 	got := services(&config.Config{}, stats, nil)
-	if len(got) != 2 || got[0].Name != "f" || got[1].Pool.Servers[0].Class() != "off" || got[1].Pool.Class() != "bad" {
+	if len(got) != 2 || got[0].Name != "f" || got[1].Pool.Servers[0].Address != "198.18.0.11" || got[1].Pool.Servers[0].Class() != "off" || got[1].Pool.Class() != "bad" {
 		t.Errorf("services: %+v", got)
 	}
 }

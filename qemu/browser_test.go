@@ -1,0 +1,169 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a Chromium with one tab, outside the lab: it reaches the appliance
+// through a relay on loopback.
+type browser struct {
+	ctx  context.Context
+	base string // https://127.0.0.1:PORT
+}
+
+// openBrowser starts Chromium and relays it to the appliance's web pages.
+func openBrowser(t *testing.T, client *Netns) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("find chromium: %v (Debian package chromium)", err)
+	}
+	l, err := ListenLoopback(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := Forward(l, client.DialContext, ApplianceAddr.String()+":4444")
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("stop the relay: %v", err)
+		}
+	})
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900), chromedp.Flag("ignore-certificate-errors", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Logf("close the browser: %v", err)
+		}
+	})
+	if err := chromedp.Run(ctx); err != nil { // starts it
+		t.Fatalf("start chromium: %v", err)
+	}
+	return &browser{ctx: ctx, base: "https://" + l.Addr().String()}
+}
+
+// run does one step of a story; what the page shows explains a failure.
+func (b *browser) run(t *testing.T, what string, actions ...chromedp.Action) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	if err := chromedp.Run(ctx, actions...); err != nil {
+		var text string
+		_ = chromedp.Run(b.ctx, chromedp.Evaluate(`location + "\n" + document.body.innerText`, &text)) // explains only
+		b.shoot(t, "failed")
+		t.Fatalf("%s: %v\n%s", what, err, text)
+	}
+}
+
+// sees waits until an expression of JavaScript is true, also across pages.
+func sees(format string, args ...any) chromedp.Action {
+	expression := fmt.Sprintf(format, args...)
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			var is bool
+			err := chromedp.Evaluate("Boolean("+expression+")", &is).Do(ctx)
+			if err == nil && is {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s is not true: %w", expression, errors.Join(ctx.Err(), err))
+			case <-tick.C:
+			}
+		}
+	})
+}
+
+// shows waits until an element holds some text.
+func shows(selector, part string) chromedp.Action {
+	return sees(`document.querySelector(%q)?.textContent.includes(%q)`, selector, part)
+}
+
+// tab clicks a tab of the navigation.
+func tab(name string) chromedp.Action {
+	return chromedp.Tasks{chromedp.Click(fmt.Sprintf(`//nav/a[text()=%q]`, name)), shows("nav a[aria-current]", name)}
+}
+
+// login opens the pages, as soon as they are served, and logs in.
+func (b *browser) login(t *testing.T, password string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var there bool
+		err := chromedp.Run(ctx, chromedp.Navigate(b.base+"/"), chromedp.Evaluate(`document.querySelector("input[name=password]") !== null`, &there))
+		if err == nil && there {
+			break
+		}
+		select {
+		case <-tick.C: // webd starts after the proxy
+		case <-ctx.Done():
+			b.shoot(t, "failed")
+			t.Fatalf("no login page: %v", err)
+		}
+	}
+	b.run(t, "log in", chromedp.SendKeys(`input[name=password]`, password), chromedp.Click(`.login button`), shows("nav a[aria-current]", "Overview"))
+}
+
+const (
+	editorHandle = `document.querySelector(".editor-host").view`
+	editorReady  = `document.querySelector(".editor-host")?.view !== undefined`
+)
+
+// typeLine opens a new line in the editor below one that holds some text, counted
+// from 1, and types.
+func typeLine(below string, occurrence int, text string) chromedp.Action {
+	return chromedp.Tasks{
+		sees(editorReady),
+		chromedp.Evaluate(fmt.Sprintf(`{
+			const view = %s, begin = "\n   ";
+			let at = -1;
+			for (let i = 0; i < %d; i++) at = view.state.doc.toString().indexOf(%q, at + 1);
+			at = view.state.doc.lineAt(at).to;
+			view.dispatch({changes: {from: at, insert: begin}, selection: {anchor: at + begin.length}});
+			view.focus();
+		}`, editorHandle, occurrence, below), nil),
+		chromedp.KeyEvent(text),
+	}
+}
+
+// setText replaces what is in the editor.
+func setText(text string) chromedp.Action {
+	return chromedp.Tasks{
+		sees(editorReady),
+		chromedp.Evaluate(fmt.Sprintf(`%[1]s.dispatch({changes: {from: 0, to: %[1]s.state.doc.length, insert: %[2]q}})`, editorHandle, text), nil),
+	}
+}
+
+// shoot keeps a picture of the whole page in the run's output.
+func (b *browser) shoot(t *testing.T, name string) {
+	t.Helper()
+	var png []byte
+	if err := chromedp.Run(b.ctx, chromedp.FullScreenshot(&png, 100)); err != nil {
+		t.Errorf("picture %s: %v", name, err)
+		return
+	}
+	path := filepath.Join(t.ArtifactDir(), strings.ReplaceAll(name, " ", "-")+".png")
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("picture: %s", path)
+}

@@ -1,0 +1,138 @@
+package qemu
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+const webPassword = "correct horse battery"
+
+// plain is the factory's example before the documentation's steps: without "mode
+// tcp".
+var plain = strings.ReplaceAll(factory, "   mode tcp\n", "")
+
+// TestWeb walks the product's documentation in a browser: open the tab LB Layer7,
+// set "mode tcp" in both the frontend and the backend section, apply; click the
+// tab Setup; in its Configuration section, click Save. MySQL flows after Apply,
+// and after a reboot.
+func TestWeb(t *testing.T) {
+	full(t)
+	a := bootAppliance(t, BIOS, false)
+	b := openBrowser(t, a.client)
+	closedUntilPassword(t, a, b)
+	b.login(t, webPassword)
+	b.run(t, "save a configuration without mode tcp", tab("LB Layer7"), setText(plain), chromedp.Click(`button[value=apply]`),
+		shows(".flash.good", "is running"), tab("Setup"), chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`), shows(".flash.good", "Saved"))
+
+	b.run(t, "open LB Layer7", tab("LB Layer7"))
+	b.run(t, "set mode tcp", typeLine("frontend mysql", 1, "mode tcp"), typeLine("backend mysql_servers", 2, "mode tcp"), shows("#verdict.good", "Valid"))
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), shows(".flash.good", "is running"), shows(".banner.unsaved", "Unsaved changes"))
+	b.shoot(t, "applied")
+	a.wantModes(t, 2)
+	a.wantMySQL(t)
+	webMistake(t, a, b)
+	webConfirmation(t, a, b)
+	b.run(t, "save", tab("Setup"), chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`),
+		shows(".flash.good", "Saved"), sees(`!document.querySelector(".banner.unsaved")`))
+	for _, name := range []string{"Overview", "LB Layer7", "Network", "Logs", "Setup"} {
+		b.run(t, name, tab(name), sees(`document.readyState === "complete"`))
+		b.shoot(t, name)
+	}
+	webReboot(t, a, b)
+}
+
+// closedUntilPassword looks at the closed page and sets the password on the
+// console.
+func closedUntilPassword(t *testing.T, a *appliance, b *browser) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	open := chromedp.ActionFunc(func(ctx context.Context) error {
+		for {
+			err := chromedp.Navigate(b.base + "/").Do(ctx)
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(500 * time.Millisecond): // nothing tells that webd is up
+			}
+		}
+	})
+	if err := chromedp.Run(ctx, open); err != nil {
+		t.Fatalf("open the pages: %v", err)
+	}
+	b.run(t, "closed", shows(".login", "These pages are closed"))
+	b.shoot(t, "closed")
+	a.mustSh(t, "printf '"+webPassword+"\\n' | sluice password")
+}
+
+// wantModes checks how often the running file says "mode tcp".
+func (a *appliance) wantModes(t *testing.T, want int) {
+	t.Helper()
+	if got := a.mustSh(t, "cat /etc/sluice/proxy.cfg"); strings.Count(got, "mode tcp") != want {
+		t.Errorf("runs now, with %d times mode tcp wanted:\n%s", want, got)
+	}
+}
+
+// wantMySQL asks a server through the VIP.
+func (a *appliance) wantMySQL(t *testing.T) {
+	t.Helper()
+	var one int
+	ctx := testContext(t, 20*time.Second)
+	if err := a.db.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		t.Errorf("MySQL through the VIP: %v", err)
+	}
+}
+
+// webMistake makes a mistake: it is underlined at its line, and Apply is refused
+// with the old configuration running.
+func webMistake(t *testing.T, a *appliance, b *browser) {
+	t.Helper()
+	b.run(t, "a mistake is underlined", tab("LB Layer7"), typeLine("balance", 1, "balanse roundrobin"),
+		sees(`document.querySelector(".editor-host").shadowRoot.querySelector(".cm-lintRange-error")?.textContent === "balanse"`),
+		shows("#verdict.bad", "line 8"))
+	b.shoot(t, "mistake")
+	b.run(t, "apply is refused", chromedp.Click(`button[value=apply]`), shows(".problem", "nothing was changed"), shows(".problem .place", "proxy.cfg:8:4"))
+	a.wantModes(t, 2)
+	a.wantMySQL(t)
+	b.run(t, "discard", chromedp.Click(`button[value=discard]`), shows(".flash.note", "discarded"))
+}
+
+// webConfirmation applies for a trial; nobody confirms, and it goes back.
+func webConfirmation(t *testing.T, a *appliance, b *browser) {
+	t.Helper()
+	b.run(t, "apply with confirmation", tab("LB Layer7"), setText(plain), chromedp.SetValue(`select[name=minutes]`, "1"),
+		chromedp.Click(`button[value=apply-confirm]`), shows(".banner.pending", "Trial run"))
+	b.shoot(t, "pending")
+	a.wantModes(t, 0)
+	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
+	defer cancel()
+	if err := chromedp.Run(ctx, sees(`!document.querySelector(".banner.pending")`)); err != nil {
+		t.Fatalf("the trial does not end: %v", err)
+	}
+	a.wantModes(t, 2)
+	a.wantMySQL(t)
+}
+
+// webReboot reboots over the page; what was saved runs again.
+func webReboot(t *testing.T, a *appliance, b *browser) {
+	t.Helper()
+	ctx := testContext(t, bootTimeout)
+	b.run(t, "reboot", tab("Setup"), chromedp.Click(`input[name=sure]`), chromedp.Click(`button[value=reboot]`), shows(".login", "starts again"))
+	if _, err := a.vm.Console.Expect(ctx, initStarted, bootTimeout); err != nil {
+		t.Fatal(err)
+	}
+	if err := AwaitGreeting(ctx, a.client.DialContext, vipAddr); err != nil {
+		t.Fatalf("MySQL after the reboot: %v", err)
+	}
+	a.enterShell(ctx, t)
+	a.wantModes(t, 2)
+	a.wantMySQL(t)
+	b.login(t, webPassword)
+	b.run(t, "nothing is unsaved", sees(`!document.querySelector(".banner.unsaved")`))
+}
