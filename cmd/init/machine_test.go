@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,18 +237,20 @@ func TestSettle(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMachine("", io.Discard)
 				ctx, cancel := context.WithCancel(t.Context())
+				var events sync.WaitGroup
+				defer events.Wait()
 				defer cancel()
 				settled := make(chan struct{})
 				if tc.settled > 0 {
 					time.AfterFunc(tc.settled, func() { close(settled) })
 				}
 				if tc.events > 0 {
-					go func() {
+					events.Go(func() {
 						for ctx.Err() == nil {
 							time.Sleep(tc.events)
 							m.event(supervisor.Event{Kind: supervisor.EventState, Unit: "x.service"})
 						}
-					}()
+					})
 				}
 				begin := time.Now()
 				m.settle(settled, tc.first)
