@@ -324,6 +324,60 @@ func TestReload(t *testing.T) {
 	p.exit(t)
 }
 
+// A reload that is refused for whatever reason changes neither the proxy nor its
+// control sockets.
+func TestRefusedReloadKeepsSockets(t *testing.T) {
+	n := listenNotify(t)
+	dir := t.TempDir()
+	port, cfg, socket := freePort(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "ctl.sock")
+	write := func(level string, port int, server string) {
+		t.Helper()
+		writeConfig(t, cfg, port, server)
+		text, err := os.ReadFile(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append([]byte("global\n  stats socket "+socket+" "+level+"\n"), text...)
+		if err := os.WriteFile(cfg, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("level admin", port, greeter(t, "one"))
+	p := proxyd([]string{"NOTIFY_SOCKET=" + n.path}, "-f", cfg).start(t)
+	n.await(t, "READY=1")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	two := greeter(t, "two")
+	for _, bad := range []func(){
+		func() { write("level admin user no-such-user-here", port, two) },
+		func() { write("level operator", taken.Addr().(*net.TCPAddr).Port, two) },
+	} {
+		bad()
+		if _, err := ctl.Call(t.Context(), socket, "reload", nil); err == nil || !strings.Contains(err.Error(), "reload refused") {
+			t.Errorf("reload: %v, want a refusal", err)
+		}
+		if got, _ := greet(t, port, 3); got != "one" {
+			t.Errorf("after the refused reload greeted by %q, want one", got)
+		}
+	}
+	write("level operator", port, two)
+	if _, err := ctl.Call(t.Context(), socket, "reload", nil); err != nil {
+		t.Errorf("reload: %v", err)
+	}
+	if _, err := ctl.Call(t.Context(), socket, "reload", nil); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("reload at level operator: %v", err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "ctl.sock*"))
+	if diff := cmp.Diff([]string{socket}, names); err != nil || diff != "" {
+		t.Errorf("files of the socket: %v (-want +got):\n%s", err, diff)
+	}
+	p.signal(t, syscall.SIGTERM)
+	p.exit(t)
+}
+
 func TestSoftStopWaitsForSessions(t *testing.T) {
 	n := listenNotify(t)
 	port, cfg := freePort(t), filepath.Join(t.TempDir(), "proxy.cfg")

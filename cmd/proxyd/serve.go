@@ -148,11 +148,19 @@ func (p *program) reload() error {
 	if err != nil {
 		return err
 	}
+	sockets, err := p.sockets.prepare(p.args.socket, conf)
+	if err != nil {
+		return err
+	}
 	if err := p.engine.Reload(conf); err != nil {
+		sockets.abort()
 		return err
 	}
 	p.log.Info("configuration reloaded")
-	return p.sockets.open(p.args.socket, conf)
+	if err := p.sockets.commit(sockets); err != nil {
+		p.log.Error("control socket not replaced", "error", err)
+	}
+	return nil
 }
 
 func (p *program) logServers() {

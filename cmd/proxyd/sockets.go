@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/user"
 	"strconv"
 	"sync"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
@@ -24,59 +26,118 @@ func newSockets(commands []ctl.Command) *sockets {
 	return &sockets{commands: commands, active: map[config.StatsSocket]context.CancelFunc{}}
 }
 
+// socketChange is a new set of sockets that is bound and not yet in force.
+type socketChange struct {
+	want  map[config.StatsSocket]bool
+	fresh map[config.StatsSocket]net.Listener // under their path with newSuffix
+}
+
+// newSuffix ends the path of a socket until its change is in force.
+const newSuffix = ".new"
+
 // open makes the set of open sockets that of conf and the path of -S.
 func (s *sockets) open(master string, conf *config.Config) error {
-	want := map[config.StatsSocket]bool{}
+	change, err := s.prepare(master, conf)
+	if err != nil {
+		return err
+	}
+	return s.commit(change)
+}
+
+// prepare does what can fail: it binds the sockets that are not open yet.
+func (s *sockets) prepare(master string, conf *config.Config) (*socketChange, error) {
+	change := &socketChange{want: map[config.StatsSocket]bool{}, fresh: map[config.StatsSocket]net.Listener{}}
 	if master != "" {
-		want[config.StatsSocket{Path: master, Mode: 0o600, Level: "admin"}] = true
+		change.want[config.StatsSocket{Path: master, Mode: 0o600, Level: "admin"}] = true
 	}
 	for _, c := range conf.Global.Sockets {
 		c.Pos = config.Pos{} // an edit elsewhere in the file is no other socket
-		want[c] = true
+		change.want[c] = true
 	}
-	for c, cancel := range s.active {
-		if !want[c] {
-			cancel()
-			delete(s.active, c)
-		}
-	}
-	for c := range want {
+	for c := range change.want {
 		if s.active[c] != nil {
 			continue
 		}
-		cancel, err := s.serve(c)
+		l, err := bindSocket(c)
 		if err != nil {
-			return err
+			change.abort()
+			return nil, err
 		}
-		s.active[c] = cancel
+		change.fresh[c] = l
 	}
-	return nil
+	return change, nil
 }
 
-// serve answers on one socket until the returned function is called.
-func (s *sockets) serve(c config.StatsSocket) (context.CancelFunc, error) {
-	level, err := ctl.ParseLevel(c.Level)
-	if err != nil {
+// abort undoes prepare.
+func (change *socketChange) abort() {
+	for c, l := range change.fresh {
+		_ = l.Close()
+		_ = os.Remove(c.Path + newSuffix)
+	}
+}
+
+// commit puts a prepared change in force. An error leaves the other sockets of
+// the change usable.
+func (s *sockets) commit(change *socketChange) error {
+	var errs *multierror.Error
+	paths := map[string]bool{}
+	for c := range change.want {
+		paths[c.Path] = true
+	}
+	for c, cancel := range s.active {
+		if change.want[c] {
+			continue
+		}
+		cancel()
+		delete(s.active, c)
+		if !paths[c.Path] {
+			_ = os.Remove(c.Path)
+		}
+	}
+	for c, l := range change.fresh {
+		if err := os.Rename(c.Path+newSuffix, c.Path); err != nil {
+			errs = multierror.Append(errs, err)
+			_ = l.Close()
+			continue
+		}
+		s.active[c] = s.serve(c, l)
+	}
+	return errs.ErrorOrNil()
+}
+
+// bindSocket listens under the new name of c's path.
+func bindSocket(c config.StatsSocket) (net.Listener, error) {
+	if _, err := ctl.ParseLevel(c.Level); err != nil {
 		return nil, err
+	}
+	if info, err := os.Stat(c.Path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("stats socket %s: is a directory", c.Path)
 	}
 	mode := fs.FileMode(c.Mode)
 	if mode == 0 {
 		mode = 0o600
 	}
-	l, err := ctl.Listen(c.Path, mode)
+	l, err := ctl.Listen(c.Path+newSuffix, mode)
 	if err != nil {
 		return nil, err
 	}
 	if err := chown(c); err != nil {
 		_ = l.Close()
+		_ = os.Remove(c.Path + newSuffix)
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.wg.Go(func() { _ = ctl.NewServer(s.commands, level).Serve(ctx, l) })
-	return cancel, nil
+	return l, nil
 }
 
-// chown gives the socket to the user and group of its line.
+// serve answers on one socket until the returned function is called.
+func (s *sockets) serve(c config.StatsSocket, l net.Listener) context.CancelFunc {
+	level, _ := ctl.ParseLevel(c.Level) // bindSocket has tried it
+	ctx, cancel := context.WithCancel(context.Background())
+	s.wg.Go(func() { _ = ctl.NewServer(s.commands, level).Serve(ctx, l) })
+	return cancel
+}
+
+// chown gives the new socket to the user and group of its line.
 func chown(c config.StatsSocket) error {
 	uid, gid := -1, -1
 	if c.User != "" {
@@ -96,7 +157,7 @@ func chown(c config.StatsSocket) error {
 	if uid < 0 && gid < 0 {
 		return nil
 	}
-	return os.Chown(c.Path, uid, gid)
+	return os.Chown(c.Path+newSuffix, uid, gid)
 }
 
 func (s *sockets) close() {

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -128,6 +131,59 @@ func TestPlainClient(t *testing.T) {
 		if diff := cmp.Diff(tt.want, string(got)); err != nil || diff != "" {
 			t.Errorf("%q: %v (-want +got):\n%s", tt.send, err, diff)
 		}
+	}
+}
+
+// A client may turn to prompt mode after other commands of its first line.
+func TestPromptAfterCommand(t *testing.T) {
+	conn, err := net.Dial("unix", startServer(t, LevelUser))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	in := bufio.NewReader(conn)
+	for _, send := range []string{"show thing all; prompt\n", "show thing all\n", "show thing all\n"} {
+		if _, err := io.WriteString(conn, send); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := in.ReadString('>'); err != nil || !strings.HasSuffix(got, "all things\n\n>") {
+			t.Fatalf("%q: %q, %v", send, got, err)
+		}
+	}
+}
+
+// scarceListener has no descriptor for its first connection.
+type scarceListener struct {
+	net.Listener
+	failed bool
+}
+
+func (l *scarceListener) Accept() (net.Conn, error) {
+	if !l.failed {
+		l.failed = true
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+func TestServeOutlivesLackOfDescriptors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctl.sock")
+	l, err := Listen(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- NewServer(testTable, LevelUser).Serve(ctx, &scarceListener{Listener: l}) }()
+	call, end := context.WithTimeout(t.Context(), 5*time.Second)
+	defer end()
+	if got, err := Call(call, path, "show thing all", nil); got != "all things\n" {
+		t.Errorf("Call() = %q, %v", got, err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Serve() = %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,8 @@ const (
 	maxLine    = 64 << 10         // longest request line, bytes
 	maxPayload = 16 << 20         // longest payload, bytes
 	idleLimit  = 10 * time.Minute // a silent prompt connection is closed after this
+
+	acceptPause = 100 * time.Millisecond // without descriptors or memory
 )
 
 // severity of a failed command's message, from syslog: 3 is "err".
@@ -75,6 +78,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
+	defer l.Close()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	for {
@@ -83,10 +87,24 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
+			if isShortage(err) {
+				time.Sleep(acceptPause)
+				continue
+			}
 			return fmt.Errorf("accept control connection: %w", err)
 		}
 		wg.Go(func() { s.serveConn(ctx, conn) })
 	}
+}
+
+// isShortage tells a lack that passes from a listener that is of no use any more.
+func isShortage(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // serveConn handles one connection; it ends with the connection, with ctx, or
@@ -171,10 +189,11 @@ func (c *session) readPayload(line *string) ([]byte, error) {
 func (c *session) execLine(ctx context.Context, cancel context.CancelFunc, line string, payload []byte) bool {
 	// While commands run, a client that goes away ends them. Only a one-shot
 	// client is watched: with a prompt the next bytes are the next command.
-	if !c.prompt && !strings.HasPrefix(strings.TrimSpace(line), "prompt") {
+	commands := splitCommands(line)
+	if !c.prompt && !slices.ContainsFunc(commands, isPrompt) {
 		go c.watchHangup(cancel)
 	}
-	for _, text := range splitCommands(line) {
+	for _, text := range commands {
 		words := splitWords(text)
 		if len(words) == 0 {
 			continue
@@ -197,6 +216,11 @@ func (c *session) execLine(ctx context.Context, cancel context.CancelFunc, line 
 		fmt.Fprint(c.conn, "> ")
 	}
 	return c.prompt
+}
+
+func isPrompt(command string) bool {
+	words := splitWords(command)
+	return len(words) > 0 && words[0] == "prompt"
 }
 
 // watchHangup ends the commands of a client that goes away. A client that only
