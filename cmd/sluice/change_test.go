@@ -67,6 +67,7 @@ func TestLifeOfAConfiguration(t *testing.T) {
 			t.Errorf("%s: exit status %d, want %d; %s\n%s\nlacks %q", tt.line, status, tt.status, fault, out, tt.says)
 		}
 	}
+	defer f.hold()()
 	if f.passwords["admin"] != secret {
 		t.Errorf("password %q", f.passwords["admin"])
 	}
@@ -76,22 +77,27 @@ func TestConflict(t *testing.T) {
 	dir := t.TempDir()
 	f := startConfd(t, dir)
 	execute(t, dir, "lb1\n", "edit hostname")
-	f.mu.Lock()
+	release := f.hold()
 	theirs := f.edited
 	f.activate(appliance.Files{"hostname": "theirs\n"}, appliance.Request{User: "else"})
 	f.edited, f.base = theirs, 0
-	f.mu.Unlock()
+	release()
 	if out, _, status := execute(t, dir, "", "apply"); status != 4 || !strings.Contains(out, "+theirs\n") || !strings.Contains(out, "apply --force") {
 		t.Errorf("exit status %d, want 4:\n%s", status, out)
 	}
-	if out, fault, status := execute(t, dir, "", "apply --force"); status != 0 || f.content[f.running]["hostname"] != "lb1\n" {
+	out, fault, status := execute(t, dir, "", "apply --force")
+	defer f.hold()()
+	if status != 0 || f.content[f.running]["hostname"] != "lb1\n" {
 		t.Errorf("apply --force: exit status %d, %s\n%s", status, fault, out)
 	}
 }
 
 func TestSaveWithoutADataPartition(t *testing.T) {
 	dir := t.TempDir()
-	startConfd(t, dir).volatile = true
+	f := startConfd(t, dir)
+	release := f.hold()
+	f.volatile = true
+	release()
 	if _, fault, status := execute(t, dir, "", "save"); status != 7 || !strings.Contains(fault, "no data partition") {
 		t.Errorf("exit status %d, %s, want 7", status, fault)
 	}
@@ -227,6 +233,7 @@ func TestPasswordsThatAreRefused(t *testing.T) {
 			t.Errorf("password %q: %d, %q, want %q", word, status, fault, want)
 		}
 	}
+	defer f.hold()()
 	if len(f.passwords) > 0 {
 		t.Errorf("a password is set: %q", f.passwords)
 	}

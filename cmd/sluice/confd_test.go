@@ -186,8 +186,8 @@ func (f *fakeConfd) check(r appliance.Request) any {
 		return appliance.Report{Findings: []appliance.Finding{{File: "proxy.cfg", Line: 3, Column: 4, Severity: "alert", Message: "unknown keyword 'faulty'"}}}
 	}
 	report := appliance.Report{Valid: true}
-	for name, text := range files {
-		if strings.HasPrefix(name, "network/") && text != f.content[f.running][name] {
+	for _, name := range sortedNames(files) {
+		if strings.HasPrefix(name, "network/") && files[name] != f.content[f.running][name] {
 			report.Plan = append(report.Plan, "change "+name)
 		}
 	}
@@ -281,6 +281,13 @@ func (f *fakeConfd) checkPassword(req *ctl.Request) (any, error) {
 		return nil, errors.New("wrong")
 	}
 	return "right", nil
+}
+
+// hold keeps the daemon still while the test looks at it or changes it; the
+// function it returns lets go.
+func (f *fakeConfd) hold() (release func()) {
+	f.mu.Lock()
+	return f.mu.Unlock
 }
 
 // snapshot is all that a command could change.

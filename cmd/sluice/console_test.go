@@ -37,6 +37,7 @@ func TestFirstLoginSetsThePassword(t *testing.T) {
 	if status := c.exit(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
+	defer f.hold()()
 	if got := f.passwords["admin"]; got != secret {
 		t.Errorf("password is %q, want %q", got, secret)
 	}
@@ -50,7 +51,9 @@ func TestFirstLoginSetsThePassword(t *testing.T) {
 func TestLoginAsks(t *testing.T) {
 	dir := t.TempDir()
 	f := startConfd(t, dir)
+	release := f.hold()
 	f.passwords["admin"] = secret
+	release()
 	c := startTTY(t, dir, 80, 24, "login")
 	start := time.Now()
 	// Neither ctrl-c nor ctrl-d nor the help key is a way in.
@@ -78,13 +81,14 @@ func TestSecondConsoleCannotReplaceThePassword(t *testing.T) {
 	f := startConfd(t, dir)
 	late := startTTY(t, dir, 80, 24, "login")
 	late.expect("New password for admin: ")
-	f.mu.Lock()
+	release := f.hold()
 	f.passwords["admin"] = secret
-	f.mu.Unlock()
+	release()
 	late.send("my own password\r")
 	late.dialog([2]string{"again: ", "my own password\r"}, [2]string{"set elsewhere meanwhile", ""},
 		[2]string{"login: ", "admin\r"}, [2]string{"password: ", secret + "\r"}, [2]string{prompt, "exit\r"})
 	late.exit()
+	defer f.hold()()
 	if f.passwords["admin"] != secret {
 		t.Errorf("the password is %q now", f.passwords["admin"])
 	}
@@ -117,7 +121,9 @@ func TestLoginNeedsConfd(t *testing.T) {
 func TestBrokenDiskLocksNobodyOut(t *testing.T) {
 	dir := t.TempDir()
 	f := startConfd(t, dir)
+	release := f.hold()
 	f.volatile, f.cannotSet = true, true
+	release()
 	c := startTTY(t, dir, 80, 24, "login")
 	c.dialog([2]string{"lost with a reboot", ""}, [2]string{"New password for admin: ", secret + "\r"}, [2]string{"again: ", secret + "\r"},
 		[2]string{"not set: write users: disk is full", ""}, [2]string{"Go on without a password [no]: ", "yes\r"},

@@ -100,6 +100,7 @@ func TestEditOnTheConsole(t *testing.T) {
 		[2]string{prompt, "reboot\r"}, [2]string{"Go on and reboot [no]: ", "\r"},
 		[2]string{prompt, "exit\r"})
 	c.exit()
+	defer f.hold()()
 	got := f.content[1]
 	want := strings.Replace(factoryFiles["proxy.cfg"], ":3306", ":3307", 1) + "   server s3?\tx\n"
 	if diff := cmp.Diff(want, got["proxy.cfg"]); diff != "" {
@@ -121,6 +122,7 @@ func TestEditFromStandardInput(t *testing.T) {
 	if err := s.execute(t.Context(), []string{"edit", "proxy"}); err != nil {
 		t.Fatal(err)
 	}
+	defer f.hold()()
 	if f.edited["proxy.cfg"] != "new text\n" || f.edited["hosts"] != factoryFiles["hosts"] {
 		t.Errorf("the edited files are %q", f.edited)
 	}

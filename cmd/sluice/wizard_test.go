@@ -57,6 +57,7 @@ func TestWizard(t *testing.T) {
 			"backend redis_servers\n   mode tcp\n   balance leastconn\n   server s3 192.0.2.31:6379\n   server r2\n",
 		"network/10-lan.network": "# The first Ethernet link.\n[Match]\nName=eth1\n\n[Network]\nAddress=192.0.2.10/24\nGateway=192.0.2.1\nDNS=192.0.2.53\n",
 		"network/20-mysql.vip":   "# The address that clients connect to.\n[VIP]\nDescription=MySQL\nAddress=192.0.2.20/32\nLink=10-lan.network\n"})
+	defer f.hold()()
 	if diff := cmp.Diff(want, f.content[f.running]); diff != "" || f.saved != 1 || f.revisions[1].User != "admin" || f.revisions[1].Origin != "console" {
 		t.Errorf("revision %+v, saved %d (-want +got):\n%s", f.revisions[f.running], f.saved, diff)
 	}
@@ -81,10 +82,12 @@ func TestWizardLeavesNothingBehind(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			f := startConfd(t, dir)
+			release := f.hold()
 			if tt.edited {
 				f.edited = maps.Clone(factoryFiles)
 				f.edited["hosts"] = "# edited\n"
 			}
+			release()
 			before := f.snapshot()
 			c := startTTY(t, dir, 80, 24)
 			c.dialog([2]string{prompt, "setup\r"})
