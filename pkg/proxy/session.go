@@ -63,7 +63,7 @@ type session struct {
 	logged       bool
 	redispatched bool
 	choice       bool   // there were other servers to pick when this one was
-	retries      uint16 // connection attempts that failed
+	retries      uint32 // connection attempts that failed
 	queuePos     int32  // sessions ahead when it was queued
 	place        queuePlace
 }
