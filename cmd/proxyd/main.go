@@ -88,10 +88,6 @@ func load(files []string, stderr io.Writer, quiet bool) (*config.Config, error) 
 	if err != nil {
 		return nil, err
 	}
-	if g := &conf.Global; !quiet && (g.User != "" || g.Group != "" || g.UID != 0 || g.GID != 0 || g.Chroot != "") {
-		fmt.Fprintln(stderr, "[WARNING] global: user, group, uid, gid and chroot have no effect: "+
-			"proxyd keeps the rights that its unit gives it (User=, RootDirectory=), or a reload could not bind low ports or read its files")
-	}
 	return conf, nil
 }
 

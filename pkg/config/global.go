@@ -11,15 +11,15 @@ var globalKeywords = []Keyword{
 	{Name: "pidfile", Where: InGlobal, Args: "<file>", Min: 1, Max: 1,
 		Help: "file that receives the process id", parse: onceText(func(g *Global) *string { return &g.Pidfile })},
 	{Name: "chroot", Where: InGlobal, Args: "<directory>", Min: 1, Max: 1,
-		Help: "root directory after the start", parse: onceText(func(g *Global) *string { return &g.Chroot })},
+		State: NoEffect, Why: rightsOfUnit, Help: "root directory after the start", parse: onceText(func(g *Global) *string { return &g.Chroot })},
 	{Name: "user", Where: InGlobal, Args: "<name>", Min: 1, Max: 1,
-		Help: "user to run as after the start", parse: onceText(func(g *Global) *string { return &g.User })},
+		State: NoEffect, Why: rightsOfUnit, Help: "user to run as after the start", parse: onceText(func(g *Global) *string { return &g.User })},
 	{Name: "group", Where: InGlobal, Args: "<name>", Min: 1, Max: 1,
-		Help: "group to run as after the start", parse: onceText(func(g *Global) *string { return &g.Group })},
+		State: NoEffect, Why: rightsOfUnit, Help: "group to run as after the start", parse: onceText(func(g *Global) *string { return &g.Group })},
 	{Name: "uid", Where: InGlobal, Args: "<number>", Min: 1, Max: 1,
-		Help: "user id to run as after the start", parse: onceID(func(g *Global) *int { return &g.UID })},
+		State: NoEffect, Why: rightsOfUnit, Help: "user id to run as after the start", parse: onceID(func(g *Global) *int { return &g.UID })},
 	{Name: "gid", Where: InGlobal, Args: "<number>", Min: 1, Max: 1,
-		Help: "group id to run as after the start", parse: onceID(func(g *Global) *int { return &g.GID })},
+		State: NoEffect, Why: rightsOfUnit, Help: "group id to run as after the start", parse: onceID(func(g *Global) *int { return &g.GID })},
 	{Name: "daemon", Where: InGlobal, Help: "run in the background",
 		parse: func(p *parser, _ *statement) { p.cfg.Global.Daemon = true }},
 	{Name: "quiet", Where: InGlobal, Help: "no messages at the start",
@@ -43,6 +43,9 @@ func (p *parser) firstTime(st *statement, key string) bool {
 	p.once[key] = p.pos(st.name[0])
 	return true
 }
+
+// rightsOfUnit says why the process keeps its rights.
+const rightsOfUnit = "the process keeps the rights that its unit gives it, since a reload must still bind low ports and read files"
 
 // setBy tells which key a keyword shares with its alias: a user can be set by
 // name or by number, once.

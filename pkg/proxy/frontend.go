@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-lb/sluice/pkg/config"
 )
@@ -11,6 +12,7 @@ type frontend struct {
 	name    string
 	stats   proxyStats
 	conns   atomic.Int64
+	rate    rate // of new sessions
 	conf    atomic.Pointer[config.Proxy]
 	backend atomic.Pointer[backend] // nil: no default_backend
 	logger  atomic.Pointer[logger]
@@ -39,6 +41,23 @@ func (e *Engine) hasRoom(l *listener) bool {
 	return within(e.conns.Load()+1, e.maxconn.Load()) &&
 		within(f.conns.Load()+1, int64(f.conf.Load().Maxconn)) &&
 		within(l.conns.Load()+1, int64(l.bind.Load().Maxconn))
+}
+
+// rateWait is how many milliseconds "rate-limit sessions" makes the next session
+// of f wait; 0 is none.
+func (e *Engine) rateWait(f *frontend) int64 {
+	limit := f.conf.Load().RateSessions
+	if limit <= 0 {
+		return 0
+	}
+	return f.rate.wait(time.Since(e.started).Milliseconds(), int64(limit))
+}
+
+// countSession notes a new session of f for its rate.
+func (e *Engine) countSession(f *frontend) {
+	if f.conf.Load().RateSessions > 0 {
+		f.rate.add(time.Since(e.started).Milliseconds())
+	}
 }
 
 func within(n, limit int64) bool { return limit <= 0 || n <= limit }

@@ -138,6 +138,12 @@ func (a *acceptor) Event(evloop.Events) {
 			a.pause()
 			return
 		}
+		if wait := a.w.e.rateWait(fe); wait > 0 {
+			a.w.e.dismiss(a.l, fe)
+			a.w.loop.SetTimer(&a.timer, a.w.loop.Now()+wait, a)
+			a.pause()
+			return
+		}
 		fd, peer, err := a.w.loop.Accept(a.l.fd)
 		if err != nil {
 			a.w.e.dismiss(a.l, fe)
@@ -152,11 +158,12 @@ func (a *acceptor) Event(evloop.Events) {
 			}
 			continue // the connection was gone before it was accepted
 		}
+		a.w.e.countSession(fe)
 		a.w.session().start(fd, a.l, fe, peer)
 	}
 }
 
-// Expired ends a pause for lack of descriptors.
+// Expired ends a pause for lack of descriptors or for a rate.
 func (a *acceptor) Expired() { a.resume() }
 
 // pause leaves new connections in the kernel's backlog.
