@@ -39,8 +39,10 @@ check: lint unit
 
 # One package after the other: the tests boot machines and measure times. Go stays
 # with the user's rights and caches; only the test binaries run as root.
+# Screenshots stay in build/pictures.
 test: image lint
-	$(if $(SUDO),,SLUICE_FULL=1) go test -count=1 -p 1 -timeout 60m \
+	mkdir -p $(BUILD)/pictures
+	$(if $(SUDO),,SLUICE_FULL=1) go test -count=1 -p 1 -timeout 60m -artifacts -outputdir $(CURDIR)/$(BUILD)/pictures \
 		$(if $(SUDO),-exec "sudo env SLUICE_FULL=1 PATH=$$PATH:/usr/sbin") ./...
 
 # Every disk bus and network card; make test boots two of these machines.

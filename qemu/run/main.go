@@ -35,6 +35,7 @@ func main() {
 type options struct {
 	build    string
 	port     int
+	web      int
 	firmware string
 	memory   int
 }
@@ -53,6 +54,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	flags.SetOutput(stderr)
 	flags.StringVar(&opt.build, "build", "build", "`directory` with the built image")
 	flags.IntVar(&opt.port, "port", 3306, "`port` of 127.0.0.1 for the VIP; another one when it is taken")
+	flags.IntVar(&opt.web, "web", 4444, "`port` of 127.0.0.1 for the web pages; another one when it is taken")
 	flags.StringVar(&opt.firmware, "firmware", string(qemu.BIOS), "what the machine boots with, bios or uefi")
 	flags.IntVar(&opt.memory, "memory", 256, "memory of the machine in `MiB`")
 	if err := flags.Parse(args); err != nil {
@@ -111,30 +113,44 @@ func serve(ctx context.Context, lab *qemu.Lab, opt options, disk string, stdin i
 	}
 	defer restore()
 
-	l, err := qemu.ListenLoopback(ctx, opt.port)
+	target := qemu.VIP.String() + ":3306"
+	vip, err := forward(ctx, lab, client, opt.port, target)
 	if err != nil {
 		return fmt.Errorf("listen for clients of the VIP: %w", err)
 	}
-	target := qemu.VIP.String() + ":3306"
-	stop := qemu.Forward(l, client.DialContext, target)
-	lab.Defer(stop)
+	web, err := forward(ctx, lab, client, opt.web, qemu.ApplianceAddr.String()+":4444")
+	if err != nil {
+		return fmt.Errorf("listen for browsers: %w", err)
+	}
 	ready := make(chan error, 1)
 	go func() { // ends with the first answer, with ctx, or after bootLimit
 		ctx, cancel := context.WithTimeout(ctx, bootLimit)
 		defer cancel()
 		ready <- qemu.AwaitGreeting(ctx, client.DialContext, target)
 	}()
-	return attend(ctx, vm, keys(stdin, vm.Console), ready, l.Addr().String(), say)
+	announce := func(err error) { announce(err, vip, web, say) }
+	return attend(ctx, vm, keys(stdin, vm.Console), ready, announce, say)
+}
+
+// forward makes target, as client reaches it, available on 127.0.0.1 at port or
+// another one, and returns the address. It ends with the lab.
+func forward(ctx context.Context, lab *qemu.Lab, client *qemu.Netns, port int, target string) (string, error) {
+	l, err := qemu.ListenLoopback(ctx, port)
+	if err != nil {
+		return "", err
+	}
+	lab.Defer(qemu.Forward(l, client.DialContext, target))
+	return l.Addr().String(), nil
 }
 
 // attend waits for the end: the machine is off, somebody asked for it, or ctx.
-func attend(ctx context.Context, vm *qemu.VM, actions <-chan action, ready <-chan error, addr string, say func(string, ...any)) error {
+func attend(ctx context.Context, vm *qemu.VM, actions <-chan action, ready <-chan error, announce func(error), say func(string, ...any)) error {
 	asked := false
 	var deadline <-chan time.Time
 	for {
 		select {
 		case err := <-ready:
-			announce(err, addr, say)
+			announce(err)
 		case act := <-actions:
 			switch {
 			case act == help:
@@ -163,8 +179,8 @@ func attend(ctx context.Context, vm *qemu.VM, actions <-chan action, ready <-cha
 	}
 }
 
-// announce tells how to reach the VIP, or that it does not answer.
-func announce(err error, addr string, say func(string, ...any)) {
+// announce tells how to reach the VIP and the pages, or that it does not answer.
+func announce(err error, addr, web string, say func(string, ...any)) {
 	if err != nil {
 		say("the VIP does not answer: %v", err)
 		return
@@ -172,6 +188,7 @@ func announce(err error, addr string, say func(string, ...any)) {
 	host, port, _ := net.SplitHostPort(addr)
 	say("the VIP answers; from another terminal on this machine:")
 	say("    mysql -h %s -P %s -u %s -p%s -e 'select @@hostname'", host, port, qemu.MariaDBUser, qemu.MariaDBPassword)
+	say("web pages, once the console has your password: https://%s", web)
 }
 
 // keys copies what is typed to the console and returns what is asked of the lab.
