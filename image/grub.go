@@ -13,9 +13,10 @@ import (
 )
 
 // Modules of the two boot loaders: partitions, FAT, the Linux loader, the
-// environment block and test that choose between slots, and the consoles.
+// environment block and test that choose between slots, probe that names the
+// partition to init, and the consoles.
 var (
-	grubCommon = "part_gpt fat normal linux loadenv test echo search serial terminal"
+	grubCommon = "part_gpt fat normal linux loadenv test echo search probe serial terminal"
 	grubBIOS   = strings.Fields(grubCommon + " biosdisk")
 	grubEFI    = strings.Fields(grubCommon + " efi_gop efi_uga")
 )
@@ -110,7 +111,7 @@ func grubConfig(slot, extra string, site bool) (string, error) {
 	if !cmdlinePattern.MatchString(extra) {
 		return "", fmt.Errorf("kernel command line %q: accepted are letters, digits, blanks and _.,:=/@%%+-", extra)
 	}
-	cmdline := strings.TrimSpace(BaseCmdline + " sluice.slot=$slot " + extra)
+	cmdline := strings.TrimSpace(BaseCmdline + " sluice.slot=$slot sluice.disk=$disk " + extra)
 	initrd := "/$slot/" + initramfsName
 	if site {
 		initrd += " /$slot/" + siteName
@@ -127,6 +128,8 @@ if [ "$grub_platform" = pc ]; then
 	fi
 fi
 menuentry "Sluice" {
+	# init tells the disks of a machine apart by it.
+	probe --set=disk --part-uuid $root
 	linux /$slot/%s %s
 	initrd %s
 }

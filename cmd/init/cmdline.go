@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 
 	kernel "github.com/u-root/u-root/pkg/cmdline"
@@ -18,6 +19,8 @@ import (
 //	sluice.modules=off        load no drivers
 //	sluice.log=console        print the services' log lines on the console
 //	sluice.slot=a|b           the image slot that was booted; init only logs it
+//	sluice.disk=<GUID>        the boot partition that was booted; empty if the
+//	                          loader could not tell
 //	sluice.console=open       the console asks for no login; read by sluice
 type cmdline struct {
 	syslog     string
@@ -25,6 +28,7 @@ type cmdline struct {
 	noModules  bool
 	logConsole bool
 	slot       string
+	disk       string // GUID of the boot partition
 	// params returns the options of a kernel module, from words like
 	// "virtio_net.napi_tx=0".
 	params func(module string) string
@@ -64,6 +68,8 @@ func (c *cmdline) parse(words string) error {
 		case word == "sluice.console=open":
 		case key == "sluice.slot":
 			c.slot = value
+		case key == "sluice.disk" && (value == "" || validGUID.MatchString(value)):
+			c.disk = value
 		case key == "sluice.syslog" && validHostPort(value):
 			c.syslog = value
 		default:
@@ -72,10 +78,13 @@ func (c *cmdline) parse(words string) error {
 	}
 	if len(bad) > 0 {
 		return fmt.Errorf("kernel command line: not understood: %s; accepted are sluice.syslog=host:port, "+
-			"sluice.watchdog=off, sluice.modules=off, sluice.log=console, sluice.console=open, sluice.slot=<slot>", strings.Join(bad, " "))
+			"sluice.watchdog=off, sluice.modules=off, sluice.log=console, sluice.console=open, sluice.slot=<slot>, sluice.disk=<GUID of the boot partition>", strings.Join(bad, " "))
 	}
 	return nil
 }
+
+// validGUID is a GUID as GRUB and Linux print it, in either case.
+var validGUID = regexp.MustCompile(`^(?i:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
 
 func validHostPort(s string) bool {
 	host, port, err := net.SplitHostPort(s)

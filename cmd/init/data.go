@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -24,14 +23,8 @@ const diskLimit = 10 * time.Second
 type dataSearch struct {
 	done   chan struct{} // closed when the rest is set
 	status appliance.DataStatus
-	blank  *bootDisk // not nil: the partition may be made here
+	blank  *appliance.BootDisk // not nil: the partition may be made here
 	err    error
-}
-
-// bootDisk is the disk that the loader booted from.
-type bootDisk struct {
-	name string // below /dev
-	size int64  // bytes
 }
 
 // startData begins the search. Without a loader that names a slot there is no
@@ -69,21 +62,21 @@ func (m *machine) findData() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(filepath.Join(m.dev, disk.name))
+	f, err := os.Open(filepath.Join(m.dev, disk.Name))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	p, err := appliance.Inspect(f, disk.size)
+	p, err := appliance.Inspect(f, disk.Size)
 	if err != nil {
-		return fmt.Errorf("%s: %w", disk.name, err)
+		return fmt.Errorf("%s: %w", disk.Name, err)
 	}
 	switch p.State {
 	case appliance.Blank:
 		m.data.blank = disk
 		return nil
 	case appliance.Foreign:
-		return fmt.Errorf("%s is left alone: %s", disk.name, p.Detail)
+		return fmt.Errorf("%s is left alone: %s", disk.Name, p.Detail)
 	}
 	m.data.status.Problem = p.Detail
 	begin = uptime()
@@ -92,50 +85,35 @@ func (m *machine) findData() error {
 	return err
 }
 
-// awaitBootDisk looks again whenever a disk comes, until limit.
-func (m *machine) awaitBootDisk(limit <-chan time.Time) (*bootDisk, error) {
+// awaitBootDisk looks again whenever a disk comes, until limit. The loader names
+// the disk by the GUID of its boot partition; a loader that does not leaves only a
+// machine with one such disk.
+func (m *machine) awaitBootDisk(limit <-chan time.Time) (*appliance.BootDisk, error) {
 	for {
-		found, err := bootDisks(m.sysBlock, m.dev)
+		found, err := appliance.BootDisks(m.sysBlock, m.dev, m.cmd.disk)
 		switch {
 		case err != nil:
 			return nil, err
 		case len(found) == 1:
 			return found[0], nil
 		case len(found) > 1:
-			return nil, fmt.Errorf("more than one disk carries Sluice: %s and %s: remove one of them", found[0].name, found[1].name)
+			return nil, fmt.Errorf("more than one disk carries Sluice: %s and %s%s: remove one of them", found[0].Name, found[1].Name, m.sameGUID())
 		}
 		select {
 		case <-m.blocks:
 		case <-limit:
-			return nil, fmt.Errorf("the boot disk did not appear within %s", diskLimit)
+			return nil, fmt.Errorf("the boot disk%s did not appear within %s", m.sameGUID(), diskLimit)
 		}
 	}
 }
 
-// bootDisks lists the whole disks in sys that carry our boot partition.
-func bootDisks(sys, dev string) ([]*bootDisk, error) {
-	entries, err := os.ReadDir(sys)
-	if err != nil {
-		return nil, fmt.Errorf("list disks: %w", err)
+// sameGUID says which boot partition is looked for. Copies of one image made by dd
+// have it in common; install gives each disk its own.
+func (m *machine) sameGUID() string {
+	if m.cmd.disk == "" {
+		return ""
 	}
-	var out []*bootDisk
-	for _, e := range entries {
-		name := e.Name()
-		sectors, err := strconv.ParseInt(oneLine(readAttr(sys, name, "size")), 10, 64)
-		if err != nil || sectors == 0 || strings.HasPrefix(name, "loop") || strings.HasPrefix(name, "ram") {
-			continue
-		}
-		f, err := os.Open(filepath.Join(dev, name))
-		if err != nil {
-			continue // an empty drive
-		}
-		d := &bootDisk{name: name, size: sectors * 512} // sysfs counts in 512 bytes on every disk
-		if appliance.IsBootDisk(f, d.size) {
-			out = append(out, d)
-		}
-		_ = f.Close()
-	}
-	return out, nil
+	return ", with the boot partition " + m.cmd.disk
 }
 
 // readAttr returns the text of a device's attribute, "" if there is none.
@@ -163,8 +141,8 @@ func partitionNode(sys, disk string, number int) (string, error) {
 
 // mountData mounts the disk's data partition. The kernel replays the journal of a
 // file system that was not unmounted.
-func (m *machine) mountData(disk *bootDisk) error {
-	node, err := partitionNode(m.sysBlock, disk.name, appliance.DataPartition)
+func (m *machine) mountData(disk *appliance.BootDisk) error {
+	node, err := partitionNode(m.sysBlock, disk.Name, appliance.DataPartition)
 	if err != nil {
 		return err
 	}
@@ -213,13 +191,13 @@ func (m *machine) makeData(context.Context) error {
 	return errors.Join(err, appliance.PublishData(m.runDir, m.data.status))
 }
 
-func (m *machine) makeOn(disk *bootDisk) error {
-	f, err := os.OpenFile(filepath.Join(m.dev, disk.name), os.O_RDWR, 0)
+func (m *machine) makeOn(disk *appliance.BootDisk) error {
+	f, err := os.OpenFile(filepath.Join(m.dev, disk.Name), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	p, err := appliance.MakeData(f, disk.size)
+	p, err := appliance.MakeData(f, disk.Size)
 	if err != nil {
 		return err
 	}

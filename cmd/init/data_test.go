@@ -21,13 +21,19 @@ const bootDiskSize = 64 << 20
 // partition.
 func fakeDisk(t *testing.T, sys, dev, name string, ours bool) {
 	t.Helper()
+	fakeDiskGUID(t, sys, dev, name, ours, "")
+}
+
+// fakeDiskGUID is fakeDisk with a certain GUID of the boot partition.
+func fakeDiskGUID(t *testing.T, sys, dev, name string, ours bool, guid string) {
+	t.Helper()
 	f, err := os.Create(filepath.Join(dev, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	parts := &gpt.Table{LogicalSectorSize: 512, PhysicalSectorSize: 512, ProtectiveMBR: true,
-		Partitions: []*gpt.Partition{{Index: appliance.BootPartition, Start: 4096, Size: 2 << 20, Type: gpt.EFISystemPartition, Name: "boot"}}}
+		Partitions: []*gpt.Partition{{Index: appliance.BootPartition, Start: 4096, Size: 2 << 20, Type: gpt.EFISystemPartition, Name: "boot", GUID: guid}}}
 	w, err := file.New(f, false).Writable()
 	if err != nil {
 		t.Fatal(err)
@@ -56,17 +62,17 @@ func attribute(t *testing.T, sys, name, text string) {
 
 func TestBootDisks(t *testing.T) {
 	sys, dev := t.TempDir(), t.TempDir()
-	list := func() string {
+	list := func(guid string) string {
 		t.Helper()
-		found, err := bootDisks(sys, dev)
+		found, err := appliance.BootDisks(sys, dev, guid)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var names []string
 		for _, d := range found {
-			names = append(names, d.name)
-			if d.size != bootDiskSize {
-				t.Errorf("%s has %d bytes, want %d", d.name, d.size, bootDiskSize)
+			names = append(names, d.Name)
+			if d.Size != bootDiskSize {
+				t.Errorf("%s has %d bytes, want %d", d.Name, d.Size, bootDiskSize)
 			}
 		}
 		return strings.Join(names, " ")
@@ -75,16 +81,46 @@ func TestBootDisks(t *testing.T) {
 	fakeDisk(t, sys, dev, "loop0", true)
 	attribute(t, sys, "sr0/size", "0\n")
 	attribute(t, sys, "nodev/size", "8\n")
-	if got := list(); got != "" {
+	if got := list(""); got != "" {
 		t.Errorf("boot disks = %q, want none", got)
 	}
 	fakeDisk(t, sys, dev, "vda", true)
-	if got := list(); got != "vda" {
+	if got := list(""); got != "vda" {
 		t.Errorf("boot disks = %q, want vda", got)
 	}
 	fakeDisk(t, sys, dev, "vdb", true)
-	if got := list(); got != "vda vdb" {
+	if got := list(""); got != "vda vdb" {
 		t.Errorf("boot disks = %q, want both", got)
+	}
+	fakeDiskGUID(t, sys, dev, "vdc", true, "A1B2C3D4-0102-4304-8506-0708090A0B0C")
+	if got := list("a1b2c3d4-0102-4304-8506-0708090a0b0c"); got != "vdc" {
+		t.Errorf("boot disks with vdc's GUID = %q, want vdc", got)
+	}
+	if got := list("00000000-0102-4304-8506-0708090a0b0c"); got != "" {
+		t.Errorf("boot disks with another GUID = %q, want none", got)
+	}
+}
+
+// Two of our disks are told apart by the GUID that the loader passes; copies with
+// the same GUID are not.
+func TestAwaitNamedBootDisk(t *testing.T) {
+	const guid = "A1B2C3D4-0102-4304-8506-0708090A0B0C"
+	sys, dev := t.TempDir(), t.TempDir()
+	m := newMachine("", os.Stderr)
+	m.sysBlock, m.dev, m.cmd.disk = sys, dev, strings.ToLower(guid)
+	fakeDisk(t, sys, dev, "vda", true)
+	over := make(chan time.Time)
+	close(over)
+	if _, err := m.awaitBootDisk(over); err == nil || !strings.Contains(err.Error(), m.cmd.disk+" did not appear") {
+		t.Errorf("awaitBootDisk() with another disk of ours = %v", err)
+	}
+	fakeDiskGUID(t, sys, dev, "vdb", true, guid)
+	if d, err := m.awaitBootDisk(nil); err != nil || d.Name != "vdb" {
+		t.Errorf("awaitBootDisk() = %+v, %v, want vdb", d, err)
+	}
+	fakeDiskGUID(t, sys, dev, "vdc", true, guid)
+	if _, err := m.awaitBootDisk(nil); err == nil || !strings.Contains(err.Error(), "vdb and vdc, with the boot partition") {
+		t.Errorf("awaitBootDisk() with two of that GUID = %v", err)
 	}
 }
 
@@ -98,7 +134,7 @@ func TestAwaitBootDisk(t *testing.T) {
 	if _, err := m.awaitBootDisk(over); err == nil || !strings.Contains(err.Error(), "did not appear") {
 		t.Errorf("awaitBootDisk() without a disk = %v", err)
 	}
-	got := make(chan *bootDisk)
+	got := make(chan *appliance.BootDisk)
 	go func() {
 		d, err := m.awaitBootDisk(never)
 		if err != nil {
@@ -109,7 +145,7 @@ func TestAwaitBootDisk(t *testing.T) {
 	fakeDisk(t, sys, dev, "vda", true)
 	m.added(uevent{action: "add", subsystem: "block", devname: "vda"})
 	m.added(uevent{action: "add", subsystem: "block", devname: "vda2"})
-	if d := <-got; d == nil || d.name != "vda" {
+	if d := <-got; d == nil || d.Name != "vda" {
 		t.Errorf("awaitBootDisk() = %+v, want vda", d)
 	}
 	fakeDisk(t, sys, dev, "vdb", true)

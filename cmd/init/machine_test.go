@@ -30,6 +30,9 @@ func TestParseCmdline(t *testing.T) {
 		{"console=ttyS0 quiet", cmdline{}, ""},
 		{"sluice.syslog=[fd00::1]:514 sluice.watchdog=off", cmdline{syslog: "[fd00::1]:514", noWatchdog: true}, ""},
 		{"sluice.slot=b sluice.console=open sluice.log=console sluice.modules=off", cmdline{slot: "b", logConsole: true, noModules: true}, ""},
+		{"sluice.slot=a sluice.disk=", cmdline{slot: "a"}, ""},
+		{"sluice.disk=5c1d7a2e-6b0f-4d3a-9E57-534c55490002", cmdline{disk: "5c1d7a2e-6b0f-4d3a-9E57-534c55490002"}, ""},
+		{"sluice.disk=vda", cmdline{}, "sluice.disk=vda"},
 		{"sluice.sylog=x:1 sluice.watchdog=maybe", cmdline{}, "sluice.sylog=x:1 sluice.watchdog=maybe"},
 		{"sluice.syslog=nowhere", cmdline{}, "sluice.syslog=nowhere"},
 	} {
@@ -39,7 +42,7 @@ func TestParseCmdline(t *testing.T) {
 			t.Errorf("parse(%q) = %v, want %q", tc.words, err, tc.err)
 		}
 		if got.syslog != tc.want.syslog || got.noWatchdog != tc.want.noWatchdog || got.noModules != tc.want.noModules ||
-			got.logConsole != tc.want.logConsole || got.slot != tc.want.slot {
+			got.logConsole != tc.want.logConsole || got.slot != tc.want.slot || got.disk != tc.want.disk {
 			t.Errorf("parse(%q) = %+v, want %+v", tc.words, got, tc.want)
 		}
 	}
