@@ -41,13 +41,11 @@ func (m *machine) Actions(from, to appliance.Files) []appliance.Action {
 	return []appliance.Action{
 		m.action("names", from, to, isName, m.nameHost),
 		m.action("proxy", from, to, func(name string) bool { return name == appliance.ProxyFile }, m.reloadProxy),
-		m.action("network", from, to, isNetwork, m.reloadNetwork),
+		m.action("network", from, to, appliance.IsNetwork, m.reloadNetwork),
 	}
 }
 
 func isName(name string) bool { return name == "hosts" || name == "hostname" }
-
-func isNetwork(name string) bool { return appliance.IsNetwork(name) || name == "ntp.conf" }
 
 // action writes a part of the files and makes a daemon read them.
 func (m *machine) action(name string, from, to appliance.Files, keep func(string) bool, load func(context.Context, appliance.Files) error) appliance.Action {

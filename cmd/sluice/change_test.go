@@ -155,7 +155,6 @@ func TestWrongUse(t *testing.T) {
 		{"edit network x.conf", "ends in .network or .vip", 2},
 		{"edit hosts x", "usage: sluice edit hosts", 2},
 		{"edit hostname x", "usage: sluice edit hostname", 2},
-		{"edit ntp x", "usage: sluice edit ntp", 2},
 		{"apply x", "usage: sluice apply", 2},
 		{"apply --confirm", "--confirm needs a value", 2},
 		{"apply --confirm soon", "accepted are 10s to 24h", 2},

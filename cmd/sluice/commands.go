@@ -33,7 +33,6 @@ func commands() []group {
 			{"edit network", "[FILE]", "edit a network file, or a new one", onlyFirst(networkFiles), editNetwork},
 			{"edit hosts", "", "edit the table of hosts", nil, editFile("hosts")},
 			{"edit hostname", "", "edit the host name", nil, editFile("hostname")},
-			{"edit ntp", "", "edit the list of time servers", nil, editFile("ntp.conf")},
 			{"apply", "[--confirm TIME] [--note TEXT] [--force]", "put the edited configuration in force; with --confirm it goes back after TIME, such as 5m, unless confirmed; with --force also over what others applied meanwhile", flags("--confirm", "--note", "--force"), apply},
 			{"confirm", "", "keep what apply --confirm put in force", nil, confirm},
 			{"save", "[--note TEXT]", "keep the running configuration over a reboot", flags("--note"), save},

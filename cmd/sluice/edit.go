@@ -16,7 +16,7 @@ import (
 const networkPrefix = "network/"
 
 // networkName is what a network file may be called.
-var networkName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@-]*\.(network|vip|netdev)$`)
+var networkName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@-]*\.(network|vip)$`)
 
 // editFile returns the command that edits one file of the configuration.
 func editFile(name string) func(context.Context, *shell, []string) error {

@@ -4,7 +4,7 @@ import "time"
 
 // Files is the content of a configuration by path relative to /etc/sluice (the
 // host name and the hosts table are part of it): "proxy.cfg",
-// "network/10-lan.network", "network/20-mysql.vip", "hosts", "hostname", "ntp.conf".
+// "network/10-lan.network", "network/20-mysql.vip", "hosts", "hostname".
 type Files map[string]string
 
 // Revision describes one immutable configuration. Number 0 is the factory's.

@@ -32,7 +32,6 @@ const networkDir = "network"
 // them.
 var single = map[string]string{
 	ProxyFile:  "etc/sluice/proxy.cfg",
-	"ntp.conf": "etc/sluice/ntp.conf",
 	"hosts":    "etc/hosts",
 	"hostname": "etc/hostname",
 }

@@ -204,7 +204,8 @@ func TestValidate(t *testing.T) {
 		want  string // "" accepts
 	}{
 		{"whole", config("a"), ""},
-		{"all names", with("ntp.conf", "x"), ""},
+		{"all names", with("hostname", "x"), ""},
+		{"unknown name", with("ntp.conf", "x"), "accepted are"},
 		{"no proxy file", Files{"hosts": ""}, "proxy.cfg is missing"},
 		{"parent", with("network/../../passwd", "x"), "accepted are"},
 		{"absolute", with("/etc/passwd", "x"), "accepted are"},

@@ -17,7 +17,7 @@ import (
 const proxyFile = "proxy.cfg"
 
 // editable are the files of the network page. confd has the last word on names.
-var editable = regexp.MustCompile(`^(network/[A-Za-z0-9][A-Za-z0-9._-]{0,60}\.(network|netdev|vip)|hosts|hostname|ntp\.conf)$`)
+var editable = regexp.MustCompile(`^(network/[A-Za-z0-9][A-Za-z0-9._-]{0,60}\.(network|vip)|hosts|hostname)$`)
 
 // editorView is a file being edited, and what came of the last action.
 type editorView struct {
@@ -52,7 +52,7 @@ func (s *Server) filePage(w http.ResponseWriter, r *request) error {
 }
 
 func badName(file string) error {
-	return badRequest("file %q: accepted are NAME.network, NAME.netdev and NAME.vip (letters, digits, dot, dash), hosts, hostname and ntp.conf", file)
+	return badRequest("file %q: accepted are NAME.network and NAME.vip (letters, digits, dot, dash), hosts and hostname", file)
 }
 
 // showFile shows the draft's text of a file.
