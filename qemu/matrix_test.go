@@ -32,13 +32,16 @@ var machines = []hardware{
 	{"SATA and e1000 on UEFI", UEFI, SATADisk, "e1000", "sda", "e1000", false},
 }
 
+// matrix reports whether the long form of the tests runs: make test-matrix.
+func matrix() bool { return os.Getenv("SLUICE_MATRIX") == "1" }
+
 // TestHardware boots the image on other machines than the one of the stories: the
 // VIP must answer through the card, and the boot disk must be there.
 func TestHardware(t *testing.T) {
 	full(t)
 	for _, m := range machines {
 		t.Run(m.name, func(t *testing.T) {
-			if !m.always && os.Getenv("SLUICE_MATRIX") != "1" {
+			if !m.always && !matrix() {
 				t.Skip("one of the machines of make test-matrix")
 			}
 			if !knownDevice(t, m.nic) {

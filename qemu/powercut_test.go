@@ -30,7 +30,8 @@ import (
 // the guest had not sent to its disk, and nothing that it had.
 const (
 	copiedCuts = 40
-	killedCuts = 3
+	killedCuts = 3  // in make test
+	manyKilled = 40 // in make test-matrix
 	cutSeed    = 3
 )
 
@@ -218,7 +219,11 @@ func TestPowerCut(t *testing.T) {
 	if len(reads.seen) < copiedCuts/4 {
 		t.Errorf("the machine did not save between the cuts: %v", reads.seen)
 	}
-	for range killedCuts {
+	kills := killedCuts
+	if matrix() {
+		kills = manyKilled
+	}
+	for range kills {
 		wait(ctx, t, time.Duration(random.IntN(3000))*time.Millisecond)
 		m.vm.proc.signal(unix.SIGKILL)
 		<-m.vm.Done()
