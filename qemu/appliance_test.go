@@ -103,13 +103,37 @@ func (a *appliance) explain(t *testing.T) {
 // logsOnConsole the services' log lines are on the console, too.
 func bootAppliance(t *testing.T, fw Firmware, logsOnConsole bool) *appliance {
 	t.Helper()
-	lab := newLab(t)
+	a, about := newAppliance(t)
+	a.logsOnConsole = logsOnConsole
 	ctx := testContext(t, 15*time.Minute)
-	a := &appliance{lab: lab, logsOnConsole: logsOnConsole}
 	cmdline := "sluice.console=open"
 	if logsOnConsole {
 		cmdline += " sluice.log=console"
 	}
+	accel := PickAccelerator()
+	t.Logf("%s, %s (%s), %s", fw, accel.Name, accel.Reason, about)
+	powerOn := time.Now()
+	var err error
+	a.vm, err = a.lab.Boot(Config{Name: "sluice", Firmware: fw, MemoryMB: 256, Disk: testDisk(t, cmdline)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.explain(t)
+	a.boot = a.awaitBoot(ctx, t, powerOn)
+	if err := AwaitGreeting(ctx, a.client.DialContext, vipAddr); err != nil {
+		t.Fatalf("MySQL through the VIP: %v", err)
+	}
+	a.enterShell(ctx, t)
+	return a
+}
+
+// newAppliance builds everything around a machine that is not there yet. about
+// describes the container engine.
+func newAppliance(t *testing.T) (a *appliance, about string) {
+	t.Helper()
+	lab := newLab(t)
+	ctx := testContext(t, 15*time.Minute)
+	a = &appliance{lab: lab}
 	engine, err := lab.OpenEngine(ctx, buildDir(t))
 	if err != nil {
 		t.Fatal(err)
@@ -127,20 +151,7 @@ func bootAppliance(t *testing.T, fw Firmware, logsOnConsole bool) *appliance {
 		t.Fatal(err)
 	}
 	a.db = openMySQL(t, a.client, vipAddr)
-	accel := PickAccelerator()
-	t.Logf("%s, %s (%s), %s", fw, accel.Name, accel.Reason, engine.About)
-	powerOn := time.Now()
-	a.vm, err = lab.Boot(Config{Name: "sluice", Firmware: fw, MemoryMB: 256, Disk: testDisk(t, cmdline)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.explain(t)
-	a.boot = a.awaitBoot(ctx, t, powerOn)
-	if err := AwaitGreeting(ctx, a.client.DialContext, vipAddr); err != nil {
-		t.Fatalf("MySQL through the VIP: %v", err)
-	}
-	a.enterShell(ctx, t)
-	return a
+	return a, engine.About
 }
 
 // testDisk writes a disk image for one machine.
