@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -178,7 +179,8 @@ func (v *service) logPipe() (*os.File, error) {
 }
 
 // readLines gives each line of r to f until r ends; it owns r. A line longer
-// than ringLineMax is cut into several.
+// than ringLineMax is cut into several. Each line is a string of its own: a part of
+// a larger one would keep all of that in the ring.
 func readLines(r io.ReadCloser, f func(string)) {
 	defer r.Close()
 	buf := make([]byte, 0, ringLineMax)
@@ -187,12 +189,12 @@ func readLines(r io.ReadCloser, f func(string)) {
 		buf = buf[:len(buf)+n]
 		rest := buf
 		for {
-			line, after, found := strings.Cut(string(rest), "\n")
+			line, after, found := bytes.Cut(rest, []byte{'\n'})
 			if !found {
 				break
 			}
-			f(strings.TrimRight(line, "\r"))
-			rest = rest[len(rest)-len(after):]
+			f(string(bytes.TrimRight(line, "\r")))
+			rest = after
 		}
 		if len(rest) == cap(buf) || err != nil && len(rest) > 0 {
 			f(string(rest))

@@ -92,10 +92,13 @@ func (v *service) signal(sig syscall.Signal) {
 	_ = unix.Kill(-v.mainPID, sig)
 }
 
-// kill sends SIGKILL to the main process and, by KillMode=, to all others.
+// kill sends SIGKILL to the main process and, by KillMode=, to all others. The
+// main process may be gone while ExecStop= runs; number 0 would be our own group.
 func (v *service) kill() {
-	_ = unix.Kill(v.mainPID, unix.SIGKILL)
-	v.killGroup(v.mainPID)
+	if v.mainPID > 0 {
+		_ = unix.Kill(v.mainPID, unix.SIGKILL)
+		v.killGroup(v.mainPID)
+	}
 	v.killRest()
 }
 

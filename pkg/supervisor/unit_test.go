@@ -5,10 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +228,26 @@ func TestRing(t *testing.T) {
 		t.Errorf("after stop: %q", l.Text)
 	default:
 	}
+}
+
+// TestLinesKeepNoBuffer reads the shortest lines in the fullest buffers: what the
+// ring counts as two bytes must not hold on to the rest of a buffer.
+func TestLinesKeepNoBuffer(t *testing.T) {
+	const lines = 4 * ringLineMax / 2
+	kept := make([]string, 0, lines)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	readLines(io.NopCloser(strings.NewReader(strings.Repeat("a\n", lines))), func(line string) { kept = append(kept, line) })
+	grown := int64(heap()) - int64(before)
+	if len(kept) != lines || grown > 1<<20 {
+		t.Errorf("%d lines of one byte keep %d bytes, want %d lines and less than 1 MiB", len(kept), grown, lines)
+	}
+	runtime.KeepAlive(kept)
 }
 
 func TestParseSyslog(t *testing.T) {
