@@ -196,7 +196,9 @@ func (s *service) serverLines(a *answers) []string {
 	var lines []string
 	taken := map[string]bool{}
 	for _, l := range s.servers {
-		taken[l.name] = true
+		if slices.Contains(a.servers, l.word(s.port)) { // the others' names are free
+			taken[l.name] = true
+		}
 	}
 	before := "   server "
 	if len(s.servers) > 0 {

@@ -54,7 +54,7 @@ func TestWizard(t *testing.T) {
 	want := maps.Clone(factoryFiles)
 	maps.Copy(want, appliance.Files{"hostname": "lb1\n",
 		"proxy.cfg": "frontend redis\n   mode tcp\n   bind :6379\n   default_backend redis_servers\n" +
-			"backend redis_servers\n   mode tcp\n   balance leastconn\n   server s3 192.0.2.31:6379\n   server r2\n",
+			"backend redis_servers\n   mode tcp\n   balance leastconn\n   server s1 192.0.2.31:6379\n   server r2\n",
 		"network/10-lan.network": "# The first Ethernet link.\n[Match]\nName=eth1\n\n[Network]\nAddress=192.0.2.10/24\nGateway=192.0.2.1\nDNS=192.0.2.53\n",
 		"network/20-mysql.vip":   "# The address that clients connect to.\n[VIP]\nDescription=MySQL\nAddress=192.0.2.20/32\nLink=10-lan.network\n"})
 	defer f.hold()()
