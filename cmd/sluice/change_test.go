@@ -196,6 +196,8 @@ func TestWrongUse(t *testing.T) {
 		{"boot x", "usage: sluice boot", 2},
 		{"ctl init", "usage: sluice ctl", 2},
 		{"shell x", "usage: sluice shell", 2},
+		{"install a b", "usage: sluice install", 2},
+		{"install a --yes", "usage: sluice install", 2},
 		{"reboot now", "usage: sluice reboot", 2},
 		{"poweroff now", "usage: sluice poweroff", 2},
 		{"version x", "usage: sluice version", 2},

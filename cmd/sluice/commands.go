@@ -56,6 +56,7 @@ func commands() []group {
 			{"boot", "", "the same as show boot", nil, daemonCommand("init", "show boot")},
 			{"ctl", "DAEMON COMMAND...", "send a command to a daemon's control socket; \"help\" lists them", first("confd", "init", "netd", "proxyd"), control},
 			{"shell", "", "rescue shell; \"exit\" comes back", nil, rescueShell},
+			{"install", "DISK [--yes NAME] [--factory]", "copy the running system and its saved configuration to another disk, after naming what is on it and asking; with --factory without the configuration", installWords, install},
 			{"reboot", "", "stop all services and restart the machine", nil, leave("reboot")},
 			{"poweroff", "", "stop all services and switch the machine off", nil, leave("poweroff")},
 			{"version", "", "print the version", nil, printVersion},
