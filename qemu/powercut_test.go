@@ -30,8 +30,7 @@ import (
 // the guest had not sent to its disk, and nothing that it had.
 const (
 	copiedCuts = 40
-	killedCuts = 3  // in make test
-	manyKilled = 40 // in make test-matrix
+	killedCuts = 40
 	cutSeed    = 3
 )
 
@@ -183,7 +182,7 @@ func (m *savedMachine) running(ctx context.Context, t *testing.T) string {
 // there, as a whole.
 func TestPowerCut(t *testing.T) {
 	full(t)
-	ctx := testContext(t, 25*time.Minute)
+	ctx := testContext(t, 40*time.Minute)
 	backups := map[string]keeping.Files{}
 	for _, word := range words {
 		backups[word] = wordFiles(word)
@@ -219,12 +218,8 @@ func TestPowerCut(t *testing.T) {
 	if len(reads.seen) < copiedCuts/4 {
 		t.Errorf("the machine did not save between the cuts: %v", reads.seen)
 	}
-	kills := killedCuts
-	if matrix() {
-		kills = manyKilled
-	}
-	for range kills {
-		wait(ctx, t, time.Duration(random.IntN(3000))*time.Millisecond)
+	for range killedCuts {
+		wait(ctx, t, time.Duration(random.IntN(1500))*time.Millisecond)
 		m.vm.proc.signal(unix.SIGKILL)
 		<-m.vm.Done()
 		m.boot(ctx, t)
@@ -236,7 +231,6 @@ func TestPowerCut(t *testing.T) {
 		if strings.Count(live, words[0]) != 0 && strings.Count(live, words[1]) != 0 {
 			t.Errorf("a mix runs:\n%s", live)
 		}
-		t.Logf("boot after a power cut:\n%s", m.sh(ctx, t, "sluice show boot"))
 		m.work(ctx, t)
 	}
 }
@@ -251,7 +245,7 @@ func (m *savedMachine) work(ctx context.Context, t *testing.T) {
 	if err := m.vm.Console.Send("while true; do " + round + "done\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.vm.Console.Expect(ctx, regexp.MustCompile("saved-"+words[1]), 2*time.Minute); err != nil {
+	if _, err := m.vm.Console.Expect(ctx, regexp.MustCompile("saved-"), 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }

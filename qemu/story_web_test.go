@@ -36,6 +36,7 @@ func TestWeb(t *testing.T) {
 	a.wantMySQL(t)
 	webMistake(t, a, b)
 	webConfirmation(t, a, b)
+	webConflict(t, a, b)
 	b.run(t, "save", tab("Setup"), chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`),
 		shows(".flash.good", "Saved"), sees(`!document.querySelector(".banner.unsaved")`))
 	for _, name := range []string{"Overview", "LB Layer7", "Network", "Logs", "Setup"} {
@@ -116,6 +117,28 @@ func webConfirmation(t *testing.T, a *appliance, b *browser) {
 		t.Fatalf("the trial does not end: %v", err)
 	}
 	a.wantModes(t, 2)
+	a.wantMySQL(t)
+}
+
+// webConflict lets two browsers edit the same revision: the second to apply gets
+// the difference, keeps its text, and may put it over the other's.
+func webConflict(t *testing.T, a *appliance, first *browser) {
+	t.Helper()
+	second := openBrowser(t, a.client)
+	second.login(t, webPassword)
+	second.run(t, "edit in the second browser", tab("LB Layer7"), typeLine("balance", 1, "retries 2"))
+	first.run(t, "apply in the first browser", tab("LB Layer7"), typeLine("balance", 1, "retries 7"),
+		chromedp.Click(`button[value=apply]`), shows(".flash.good", "is running"))
+	second.run(t, "apply in the second browser", chromedp.Click(`button[value=apply]`), shows(".problem", "Somebody else applied"),
+		shows(".problem .diff .add", "retries 7"), sees(editorHandle+`.state.doc.toString().includes("retries 2")`))
+	second.shoot(t, "conflict")
+	if got := a.mustSh(t, "cat /etc/sluice/proxy.cfg"); !strings.Contains(got, "retries 7") {
+		t.Errorf("the refused browser changed what runs:\n%s", got)
+	}
+	second.run(t, "apply over it", chromedp.Click(`button[value=apply]`), shows(".flash.good", "is running"))
+	if got := a.mustSh(t, "cat /etc/sluice/proxy.cfg"); !strings.Contains(got, "retries 2") || strings.Contains(got, "retries 7") {
+		t.Errorf("after the second browser insisted runs:\n%s", got)
+	}
 	a.wantMySQL(t)
 }
 
