@@ -171,12 +171,13 @@ func (k *Keeper) moveTo(ctx context.Context, t target) Result {
 	}
 	actions = append(actions, k.opts.Machine.Actions(now, t.files)...)
 	actions = append(actions, k.pointing(&t, running))
-	outcome, steps, err := transact(ctx, actions)
+	outcome, steps, err := k.transact(ctx, actions)
 	r := Result{Outcome: outcome, Steps: steps, Findings: report.Findings}
 	if err != nil {
 		r.Message = err.Error()
 	}
 	if outcome == Done {
+		k.untroubled()
 		k.arm()
 		if err := k.store.MarkChecked(t.revision, k.opts.Programs); err != nil {
 			k.opts.Log.Warn("the next boot will check again", "err", err)

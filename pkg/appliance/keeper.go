@@ -41,31 +41,37 @@ type Keeper struct {
 
 	mu      sync.Mutex  // guards what follows; taken after change
 	running Running     //
-	trouble string      // of going back, while it lasts
+	trouble string      // of going back or of a repair, while it lasts
 	timer   *time.Timer // of the countdown or of the good flag; nil: none
 	closed  bool
 }
 
-// NewKeeper continues what runs, its countdown included. Close ends its timer.
+// NewKeeper continues what runs, its countdown included; after an interrupted
+// apply it puts that in force again. Close ends its timer.
 func NewKeeper(opts Options) (*Keeper, error) {
 	running, err := ReadRunning(opts.RunDir)
 	if err != nil {
 		return nil, err
 	}
 	k := &Keeper{opts: opts, store: opts.Store, running: running}
-	if _, err := k.store.Files(running.Revision); err != nil {
+	f, err := k.store.Files(running.Revision)
+	if err != nil {
 		return nil, fmt.Errorf("what is running: %w", err)
 	}
+	k.repair(f)
 	k.arm()
 	return k, nil
 }
 
-// Close stops the timers; what runs goes on.
+// Close stops the timers; what runs goes on. A change that has begun, be it by a
+// timer, is finished first: ended half-way, it would leave a mix.
 func (k *Keeper) Close() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.closed = true
 	k.stopTimer()
+	k.mu.Unlock()
+	k.change.Lock()
+	defer k.change.Unlock()
 }
 
 func (k *Keeper) stopTimer() {

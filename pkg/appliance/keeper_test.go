@@ -21,6 +21,7 @@ type fakeMachine struct {
 	mu    sync.Mutex
 	parts map[string]Files
 	fail  map[string]bool
+	begun func(label string) // nil: nothing; called before a part is changed
 	dead  bool
 	log   []string
 }
@@ -40,6 +41,9 @@ func (m *fakeMachine) Check(_ context.Context, f Files) (Report, error) {
 func (m *fakeMachine) Actions(from, to Files) []Action {
 	part := func(name string) Action {
 		set := func(label string, f Files) error {
+			if m.begun != nil {
+				m.begun(label)
+			}
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.log = append(m.log, label)

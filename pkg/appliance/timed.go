@@ -105,7 +105,7 @@ func (k *Keeper) goBack(running Running, req Request) Result {
 		return refused("%v", err)
 	}
 	actions := append(k.opts.Machine.Actions(from, to), k.pointing(&back, running))
-	outcome, steps, err := transact(context.Background(), actions)
+	outcome, steps, err := k.transact(context.Background(), actions)
 	r := Result{Outcome: outcome, Steps: steps}
 	if err != nil {
 		r.Message = err.Error()
