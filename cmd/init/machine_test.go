@@ -175,6 +175,29 @@ func TestWatchdogFollowsHealth(t *testing.T) {
 	}
 }
 
+// TestWatchdogLastFeed leaves the hardware alone after the last feed, although the
+// supervisor still answers.
+func TestWatchdogLastFeed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "watchdog")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		d := &watchdog{dev: &uwatchdog.Watchdog{File: f}, timeout: 30 * time.Second, stop: stop}
+		go d.feed(ctx, func(context.Context) error { return nil })
+		time.Sleep(15 * time.Second) // beats at 0, 10
+		d.lastFeed()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+	})
+	if fed, err := os.ReadFile(path); err != nil || len(fed) != 3 {
+		t.Errorf("fed %d times, want 3 (%v)", len(fed), err)
+	}
+}
+
 func TestMountPoints(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mountinfo")
 	text := `22 1 0:2 / / rw - rootfs rootfs rw

@@ -19,6 +19,7 @@ const watchdogTimeout = 30 * time.Second
 type watchdog struct {
 	dev     *uwatchdog.Watchdog
 	timeout time.Duration
+	stop    context.CancelFunc // ends feed
 }
 
 // openWatchdog arms the hardware watchdog, if there is one. From then on only
@@ -44,6 +45,7 @@ func (m *machine) openWatchdog(ctx context.Context) error {
 		d.timeout = time.Duration(seconds) * time.Second
 	}
 	slog.Info("watchdog", "timeout", d.timeout)
+	ctx, d.stop = context.WithCancel(ctx)
 	m.dog = d
 	guarded(func() { d.feed(ctx, m.sup.Ping) })
 	return nil
@@ -72,10 +74,12 @@ func (d *watchdog) feed(ctx context.Context, alive func(context.Context) error) 
 	}
 }
 
-// lastFeed gives the shutdown one full period: a shutdown that hangs ends in a
-// reset.
+// lastFeed gives the rest of the shutdown one full period and ends feed: the
+// supervisor's loop still answers while a dead disk holds up the last sync, and a
+// shutdown that hangs must end in a reset.
 func (d *watchdog) lastFeed() {
 	if d != nil {
+		d.stop()
 		_ = d.dev.KeepAlive()
 	}
 }
