@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,9 +155,10 @@ func TestWatchdogFollowsHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &watchdog{dev: &uwatchdog.Watchdog{File: f}, timeout: 30 * time.Second}
 		ctx, cancel := context.WithCancel(t.Context())
-		healthy := true
+		var healthy atomic.Bool
+		healthy.Store(true)
 		go d.feed(ctx, func(ctx context.Context) error {
-			if healthy {
+			if healthy.Load() {
 				return nil
 			}
 			<-ctx.Done()
@@ -164,7 +166,7 @@ func TestWatchdogFollowsHealth(t *testing.T) {
 		})
 		time.Sleep(25 * time.Second) // of the bubble's clock: beats at 0, 10, 20
 		synctest.Wait()
-		healthy = false
+		healthy.Store(false)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		cancel()
