@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/supervisor"
 	uwatchdog "github.com/u-root/u-root/pkg/watchdog"
 )
@@ -287,5 +288,15 @@ func TestSettle(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestPanickingCommandIsAFailedCommand(t *testing.T) {
+	table := survivable([]ctl.Command{{Name: "break", Run: func(context.Context, *ctl.Request, io.Writer) error {
+		panic("of no use")
+	}}})
+	err := table[0].Run(t.Context(), &ctl.Request{}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), `internal fault in "break": of no use`) {
+		t.Errorf("Run() = %v, want the panic as an error", err)
 	}
 }

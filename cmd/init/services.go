@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -175,11 +176,29 @@ func (m *machine) serveControl(ctx context.Context) error {
 		return err
 	}
 	guarded(func() {
-		if err := ctl.NewServer(table, ctl.LevelAdmin).Serve(ctx, l); err != nil {
+		if err := ctl.NewServer(survivable(table), ctl.LevelAdmin).Serve(ctx, l); err != nil {
 			slog.Error("control socket", "err", err)
 		}
 	})
 	return nil
+}
+
+// survivable makes a panic in a command that command's failure: in process 1 it
+// would end the machine.
+func survivable(table []ctl.Command) []ctl.Command {
+	for i := range table {
+		run := table[i].Run
+		table[i].Run = func(ctx context.Context, req *ctl.Request, w io.Writer) (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					slog.Error("control command panicked", "command", table[i].Name, "panic", p, "stack", string(debug.Stack()))
+					err = fmt.Errorf("internal fault in %q: %v", table[i].Name, p)
+				}
+			}()
+			return run(ctx, req, w)
+		}
+	}
+	return table
 }
 
 func (m *machine) actionCommand(name, help string, a action) ctl.Command {
