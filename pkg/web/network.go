@@ -90,6 +90,16 @@ func fileRows(running, edited appliance.Files) []fileRow {
 	return rows
 }
 
+// draft returns the edited files, or nil if nothing was edited.
+func (s *Server) draft(r *request) (appliance.Files, error) {
+	st, err := s.state(r.Context())
+	if err != nil || st.Edited.Time.IsZero() {
+		return nil, err
+	}
+	edited, err := s.content(r.Context(), "edited")
+	return edited.Files, err
+}
+
 // networkAction applies or discards the draft as a whole.
 func (s *Server) networkAction(w http.ResponseWriter, r *request) error {
 	action := r.PostFormValue("action")
@@ -108,9 +118,18 @@ func (s *Server) networkAction(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	req := appliance.Request{User: r.session.user, Origin: "web", Base: base, Confirm: seconds}
+	// The draft's files go with the request: for the draft itself its own base would
+	// count, and who has seen a conflict's difference could never insist.
+	files, err := s.draft(r)
+	if err != nil {
+		return err
+	}
+	req := appliance.Request{User: r.session.user, Origin: "web", Base: base, Confirm: seconds, Files: files}
 	res, err := s.apply(r, req)
 	if err == nil {
+		if err := s.settle(r); err != nil {
+			return err
+		}
 		return s.see(w, r, "/network", "good", applied(res, req))
 	}
 	p := asProblem(err)

@@ -63,6 +63,24 @@ func TestFormsMistake(t *testing.T) {
 	}
 }
 
+// Who has seen what somebody else applied may still put the draft over it.
+func TestNetworkDraftAfterConflict(t *testing.T) {
+	r := newRig(t)
+	c := r.admin(t)
+	form := url.Values{"text": {"[VIP]\nAddress=198.18.0.20/32\n"}, "base": {"0"}, "action": {"check"}}
+	c.form("/network/edit?file=network/30-web.vip", form).want(t, http.StatusOK, "addr replace 198.18.0.20/32")
+	other := with("proxy.cfg", example["proxy.cfg"]+"   retries 7\n")
+	c.call("POST", "/api/v1/apply", map[string]any{"files": other}, nil, "If-Match", `"0"`).want(t, http.StatusOK)
+	c.form("/network", url.Values{"base": {"0"}, "action": {"apply"}}).want(t, http.StatusPreconditionFailed, "retries 7")
+	c.form("/network", url.Values{"base": {"1"}, "action": {"apply"}}).want(t, http.StatusSeeOther)
+	if got := r.machine.runs("network/30-web.vip"); !strings.Contains(got, "198.18.0.20/32") {
+		t.Errorf("the draft does not run: %q", got)
+	}
+	if page := c.get("/network"); strings.Contains(page.text, "Draft, not applied yet") {
+		t.Error("the draft is still there after it was applied")
+	}
+}
+
 // A network file is added, planned, applied for a trial, and taken back.
 func TestFormsNetwork(t *testing.T) {
 	r := newRig(t)
