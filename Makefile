@@ -7,7 +7,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # arguments for the lab: make run RUN='-firmware uefi'
 RUN ?=
 
-.PHONY: help run test test-matrix check lint unit image setup ui clean
+.PHONY: help run test test-matrix check lint unit image judge setup ui clean
 
 help:
 	@echo 'make run    build and boot the appliance with two MySQL servers behind it (RUN="-h" for its flags)'
@@ -37,10 +37,14 @@ unit:
 
 check: lint unit
 
+# The HAProxy whose verdicts on configurations are compared with ours.
+judge: setup
+	sh ci/judge.sh $(BUILD)/judge
+
 # One package after the other: the tests boot machines and measure times. Go stays
 # with the user's rights and caches; only the test binaries run as root.
 # Screenshots stay in build/pictures.
-test: image lint
+test: image judge lint
 	mkdir -p $(BUILD)/pictures
 	$(if $(SUDO),,SLUICE_FULL=1) go test -count=1 -p 1 -timeout 60m -artifacts -outputdir $(CURDIR)/$(BUILD)/pictures \
 		$(if $(SUDO),-exec "sudo env SLUICE_FULL=1 PATH=$$PATH:/usr/sbin") ./...

@@ -18,19 +18,19 @@ const bindForm = "[<address>]:<port>[-<port>][, ...] | <path>[, ...]"
 // bindOptions are the words behind the addresses (manual, section 5.1).
 var bindOptions = []Keyword{
 	{Name: "name", Where: BindOption, Args: "<name>", Min: 1, Max: 1, Help: "label in logs and statistics",
-		bind: func(_ *parser, b *bindLine, w Word) { b.common.Name = w.Text }},
+		bind: func(_ *parser, b *bindLine, o option) { b.common.Name = o.arg.Text }},
 	{Name: "interface", Where: BindOption, Args: "<interface>", Min: 1, Max: 1, Help: "accept only what arrives on this network interface",
-		bind: func(_ *parser, b *bindLine, w Word) { b.common.Interface = w.Text }},
+		bind: func(_ *parser, b *bindLine, o option) { b.common.Interface = o.arg.Text }},
 	{Name: "maxconn", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "that of the frontend", Help: "concurrent connections of the listener",
-		bind: func(p *parser, b *bindLine, w Word) { p.bindInt(&b.common.Maxconn, w, "maxconn") }},
+		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Maxconn, o.arg, "maxconn") }},
 	{Name: "backlog", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "that of the frontend", Help: "length of the listen queue",
-		bind: func(p *parser, b *bindLine, w Word) { p.bindInt(&b.common.Backlog, w, "backlog") }},
+		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Backlog, o.arg, "backlog") }},
 	{Name: "id", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "the place among the listeners", Help: "number of the listener in statistics",
 		bind: parseBindID},
 	{Name: "v4v6", Where: BindOption, Help: "an IPv6 wildcard accepts IPv4 too",
-		bind: func(_ *parser, b *bindLine, _ Word) { b.common.V4V6 = true }},
+		bind: func(_ *parser, b *bindLine, _ option) { b.common.V4V6 = true }},
 	{Name: "v6only", Where: BindOption, Help: "an IPv6 wildcard does not accept IPv4",
-		bind: func(_ *parser, b *bindLine, _ Word) { b.common.V6Only = true }},
+		bind: func(_ *parser, b *bindLine, _ option) { b.common.V6Only = true }},
 }
 
 // maxBinds bounds what a few port ranges in one section can ask for.
@@ -59,7 +59,7 @@ func parseBind(p *parser, st *statement) {
 	}
 	ok = p.parseOptions(optionParser{
 		what: "bind", rows: p.index.bind, words: st.args[1:],
-		apply: func(kw *Keyword, w Word) { kw.bind(p, &line, w) },
+		apply: func(o option) { o.kw.bind(p, &line, o) },
 	}) && ok
 	if line.idAt.Text != "" && ok {
 		p.claimBindID(&line)
@@ -130,7 +130,8 @@ func (p *parser) bindInt(field *int, w Word, what string) {
 	*field = p.looseInt(w, what)
 }
 
-func parseBindID(p *parser, b *bindLine, w Word) {
+func parseBindID(p *parser, b *bindLine, o option) {
+	w := o.arg
 	id, err := strconv.Atoi(w.Text)
 	if err != nil || id <= 0 {
 		p.alert(w, "'id': custom id has to be > 0, got '%s'", w.Text).Accepted = "1 to 2147483647"
@@ -153,57 +154,4 @@ func (p *parser) claimBindID(line *bindLine) {
 		return
 	}
 	p.px.bindIDs[line.common.ID] = p.pos(line.idAt)
-}
-
-// optionParser walks the options behind the fixed part of a line.
-type optionParser struct {
-	what  string
-	name  string // what the line is about; may be empty
-	rows  map[string]*Keyword
-	words []Word
-	apply func(kw *Keyword, w Word)
-}
-
-func (op *optionParser) label() string { return strings.TrimSpace(op.what + " " + op.name) }
-
-// parseOptions reports whether all options were understood. It stops at the
-// first unknown word, since what follows may be its arguments.
-func (p *parser) parseOptions(op optionParser) bool {
-	before := p.alertCount
-	for i := 0; i < len(op.words); {
-		w := op.words[i]
-		kw := op.rows[optionName(w.Text)]
-		if kw == nil {
-			d := p.alert(w, "'%s': unknown keyword '%s'", op.label(), w.Text)
-			d.Suggest = nearest(w.Text, keys(op.rows))
-			d.Accepted = strings.Join(doneKeys(op.rows), ", ")
-			return false
-		}
-		if i++; i+kw.Min > len(op.words) {
-			p.alert(Word{Col: w.Col + len(w.Text)}, "'%s': '%s' expects an argument", op.label(), w.Text).Accepted = kw.synopsis()
-			return false
-		}
-		arg := Word{Col: w.Col}
-		if kw.Min > 0 {
-			arg = op.words[i]
-		}
-		i += kw.Min
-		switch kw.State {
-		case Pending:
-			p.unsupported(w, "'%s': '%s' is not supported by this version yet", op.label(), w.Text)
-		case Refused:
-			p.unsupported(w, "'%s': '%s' is not supported: %s", op.label(), w.Text, kw.Why)
-		case NoEffect:
-			p.warn(w, "'%s': '%s' has no effect: %s", op.label(), w.Text, kw.Why)
-		default:
-			op.apply(kw, arg)
-		}
-	}
-	return p.alertCount == before
-}
-
-// optionName cuts the parenthesis off "set-proxy-v2-tlv-fmt(0xE1)".
-func optionName(s string) string {
-	name, _, _ := strings.Cut(s, "(")
-	return name
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -9,14 +10,21 @@ import (
 // Where tells in which places a keyword is valid.
 type Where uint
 
-// The places. A section keyword combines the first five; an option of another
-// keyword has exactly one of the rest.
+// The places. A section keyword combines those that start with In; an option of
+// another keyword has exactly one of the rest.
 const (
 	InGlobal Where = 1 << iota
 	InDefaults
 	InFrontend
 	InListen
 	InBackend
+	InPeers
+	InResolvers
+	InUserlist
+	InMailers
+	InRing
+	InLogForward
+	InCrtStore
 	BindOption
 	ServerOption
 	SocketOption // of "stats socket"
@@ -27,10 +35,14 @@ const (
 	inFront = InDefaults | InFrontend | InListen
 	inBack  = InDefaults | InListen | InBackend
 	inProxy = inFront | inBack
+
+	// sectionKeyword are the places of lines, as opposed to options on a line.
+	sectionKeyword = InGlobal | inProxy | InPeers | InResolvers | InUserlist | InMailers | InRing | InLogForward | InCrtStore
 )
 
 var whereNames = []string{
 	"global", "defaults", "frontend", "listen", "backend",
+	"peers", "resolvers", "userlist", "mailers", "ring", "log-forward", "crt-store",
 	"bind", "server", "stats socket", "log", "anywhere", "between sections",
 }
 
@@ -52,7 +64,7 @@ type State int
 const (
 	Done     State = iota
 	NoEffect       // accepted with a warning, Why says why it does nothing
-	Pending        // HAProxy knows it, this version does not yet: an alert
+	Pending        // judged and kept like the others, but not acted on yet: an alert
 	Refused        // will not be supported, Why says why: an alert
 )
 
@@ -75,21 +87,19 @@ type Keyword struct {
 	No      bool   // accepts the prefixes "no" and "default"
 	Named   bool   // in defaults sections it needs one with a name
 	Strict  bool   // in a section without the needed role it is an alert, not a warning
+	Since   string // version of HAProxy's language that brought it, if later than the one spoken here
 	Help    string // one sentence without a full stop
 
 	parse   func(*parser, *statement)
-	bind    func(*parser, *bindLine, Word)
-	server  func(*parser, *serverLine, Word)
-	socket  func(*parser, *StatsSocket, Word)
+	bind    func(*parser, *bindLine, option)   // of a BindOption
+	server  func(*parser, *serverLine, option) // of a ServerOption
+	socket  func(*parser, *StatsSocket, option)
 	instead string // what to write in place of a Refused keyword
 }
 
 // Keywords returns the rows of all tables, sorted by name, then by place.
 func Keywords() []Keyword {
-	all := sectionKeywords()
-	for _, table := range tables() {
-		all = append(all, table...)
-	}
+	all := slices.Concat(tables()...)
 	slices.SortStableFunc(all, func(a, b Keyword) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
 			return c
@@ -99,18 +109,17 @@ func Keywords() []Keyword {
 	return all
 }
 
+// tables returns the rows by area: each area lists its tables beside its rows.
 func tables() [][]Keyword {
-	return [][]Keyword{
-		globalKeywords, statsKeywords, environKeywords, proxyKeywords, optionKeywords,
-		timeoutKeywords, logKeywords, bindKeywords, bindOptions, serverKeywords,
-		serverOptions, socketOptions, logOptions, directives, knownKeywords(),
-	}
+	return slices.Concat(
+		globalTables(), proxyTables(), lineTables(), sampleTables(), ruleTables(),
+		checkTables(), sectionTables(), [][]Keyword{directives},
+	)
 }
 
 // index finds the row of a keyword.
 type index struct {
-	single map[string]*Keyword            // section keywords of one word
-	double map[string]map[string]*Keyword // first word -> second word -> row
+	spaces map[Where]*names // what can stand in sections that share their keywords
 	bind   map[string]*Keyword
 	server map[string]*Keyword
 	socket map[string]*Keyword
@@ -118,25 +127,35 @@ type index struct {
 	done   map[Where]string   // the supported keywords of a section, for messages
 }
 
-const sectionKeyword = InGlobal | inProxy
+// names are the keywords of one kind of section.
+type names struct {
+	single map[string]*Keyword            // of one word
+	double map[string]map[string]*Keyword // first word -> second word -> row
+}
+
+// spaces lists the sections that share their keywords: one name may mean different
+// things in global, in the proxy sections and in each of the others.
+var spaces = []Where{InGlobal, inProxy, InPeers, InResolvers, InUserlist, InMailers, InRing, InLogForward, InCrtStore}
 
 // sharedIndex builds the index once; nothing changes it afterwards.
 var sharedIndex = sync.OnceValue(newIndex)
 
 func newIndex() *index {
 	x := &index{
-		single: map[string]*Keyword{}, double: map[string]map[string]*Keyword{},
-		bind: map[string]*Keyword{}, server: map[string]*Keyword{}, socket: map[string]*Keyword{},
+		spaces: map[Where]*names{}, bind: map[string]*Keyword{}, server: map[string]*Keyword{}, socket: map[string]*Keyword{},
+		starts: map[Where][]string{}, done: map[Where]string{},
+	}
+	for _, space := range spaces {
+		x.spaces[space] = &names{single: map[string]*Keyword{}, double: map[string]map[string]*Keyword{}}
 	}
 	for _, table := range tables() {
 		for i := range table {
 			x.add(&table[i])
 		}
 	}
-	x.starts, x.done = map[Where][]string{}, map[Where]string{}
-	for _, section := range []Where{InGlobal, InDefaults, InFrontend, InListen, InBackend} {
-		x.starts[section] = append(x.collect(section), sectionNames()...)
-		x.done[section] = strings.Join(doneNames(section), ", ")
+	for bit := InGlobal; bit <= InCrtStore; bit <<= 1 {
+		x.starts[bit] = append(x.collect(bit), sectionNames()...)
+		x.done[bit] = strings.Join(doneNames(bit), ", ")
 	}
 	return x
 }
@@ -149,53 +168,60 @@ func (x *index) add(kw *Keyword) {
 		x.server[kw.Name] = kw
 	case kw.Where&SocketOption != 0:
 		x.socket[kw.Name] = kw
-	case kw.Where&sectionKeyword != 0:
-		x.addSection(kw)
+	}
+	for _, space := range spaces {
+		if kw.Where&space != 0 {
+			x.spaces[space].add(kw)
+		}
 	}
 }
 
-// addSection enters a section keyword. One name may have two rows (global and
-// proxy sections): the key of the global one is marked.
-func (x *index) addSection(kw *Keyword) {
-	name := kw.Name
-	if kw.Where&InGlobal != 0 {
-		x.addName(globalMark+name, kw)
-	}
-	if kw.Where&inProxy != 0 {
-		x.addName(name, kw)
-	}
-}
-
-const globalMark = "global "
-
-func (x *index) addName(name string, kw *Keyword) {
-	mark := ""
-	if strings.HasPrefix(name, globalMark) {
-		mark, name = globalMark, name[len(globalMark):]
-	}
-	first, second, two := strings.Cut(name, " ")
+func (n *names) add(kw *Keyword) {
+	first, second, two := strings.Cut(kw.Name, " ")
 	if !two {
-		x.single[mark+name] = kw
+		n.single[first] = kw
 		return
 	}
-	if x.double[mark+first] == nil {
-		x.double[mark+first] = map[string]*Keyword{}
+	if n.double[first] == nil {
+		n.double[first] = map[string]*Keyword{}
 	}
-	x.double[mark+first][second] = kw
+	n.double[first][second] = kw
+}
+
+// space returns the keywords of a section.
+func (x *index) space(section Where) *names {
+	for _, space := range spaces {
+		if section&space != 0 {
+			return x.spaces[space]
+		}
+	}
+	return &names{}
 }
 
 // find returns the row for a line that starts with first and second in the
 // given section. family reports that first begins keywords of two words.
 func (x *index) find(section Where, first, second string) (kw *Keyword, family map[string]*Keyword) {
-	if section == InGlobal {
-		first = globalMark + first
-	}
-	if family = x.double[first]; family != nil {
+	n := x.space(section)
+	if family = n.double[first]; family != nil {
 		if kw = family[second]; kw != nil {
 			return kw, family
 		}
 	}
-	return x.single[first], family
+	return n.single[first], family
+}
+
+// elsewhere tells in which sections a keyword is known.
+func (x *index) elsewhere(name string) (where Where) {
+	for _, space := range spaces {
+		n := x.spaces[space]
+		if kw := n.single[name]; kw != nil {
+			where |= kw.Where & sectionKeyword
+		}
+		for _, kw := range n.double[name] {
+			where |= kw.Where & sectionKeyword
+		}
+	}
+	return where
 }
 
 // names returns the words that can start a line while a section is open.
@@ -218,20 +244,8 @@ func doneNames(section Where) []string {
 
 // collect lists the keywords of a section, the first word of those with two.
 func (x *index) collect(section Where) []string {
-	var names []string
-	take := func(key string) {
-		name, global := strings.CutPrefix(key, globalMark)
-		if global == (section == InGlobal) {
-			names = append(names, name)
-		}
-	}
-	for key := range x.single {
-		take(key)
-	}
-	for key := range x.double {
-		take(key)
-	}
-	return names
+	n := x.space(section)
+	return slices.AppendSeq(slices.Collect(maps.Keys(n.single)), maps.Keys(n.double))
 }
 
 func keys(m map[string]*Keyword) []string {
@@ -241,58 +255,4 @@ func keys(m map[string]*Keyword) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// maxCandidates bounds the work for one suggestion.
-const maxCandidates = 2000
-
-// nearest returns the candidate with the smallest edit distance to word, or ""
-// when none is near enough to be a slip of the fingers.
-func nearest(word string, candidates []string) string {
-	best, limit := "", min(2, len(word)/2)
-	if len(candidates) > maxCandidates {
-		return ""
-	}
-	for _, c := range candidates {
-		d := distance(word, c, limit)
-		if d < 0 || d == limit && best != "" && best < c {
-			continue
-		}
-		best, limit = c, d
-	}
-	return best
-}
-
-// distance counts the insertions, deletions, replacements and swaps of
-// neighbours that turn a into b; -1 when there are more than limit.
-func distance(a, b string, limit int) int {
-	if diff := len(a) - len(b); diff > limit || -diff > limit {
-		return -1
-	}
-	var rows [3][64]int
-	before, prev, row := &rows[0], &rows[1], &rows[2]
-	if len(b) >= len(row) {
-		return -1
-	}
-	for j := range len(b) + 1 {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, prev, row = prev, row, before
-	}
-	if d := prev[len(b)]; d <= limit {
-		return d
-	}
-	return -1
 }

@@ -27,6 +27,9 @@ func Parse(sources []Source, opt Options) (*Config, []*Diagnostic, error) {
 		p.order[src.Name] = i
 		p.parseSource(src)
 	}
+	for _, judge := range p.later {
+		judge()
+	}
 	p.check()
 	alerts, warnings := p.sorted()
 	if len(alerts) == 0 {
@@ -77,6 +80,8 @@ type parser struct {
 	backend  map[string]*section
 	proxyIDs map[int]*section // explicit ids
 	backends []string         // names for suggestions, made on first use
+
+	later []func() // what is judged when all lines are known, in file order
 
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
@@ -145,6 +150,10 @@ func (p *parser) warn(w Word, format string, a ...any) *Diagnostic {
 func (p *parser) unsupported(w Word, format string, a ...any) {
 	p.alert(w, format, a...).Unsupported = true
 }
+
+// atEnd has f run when all lines are known, for what one line says about others.
+// Functions run in the order of their lines, before the proxies are checked.
+func (p *parser) atEnd(f func()) { p.later = append(p.later, f) }
 
 // sorted parts the findings by severity, each list ordered by place.
 func (p *parser) sorted() (alerts, warnings []*Diagnostic) {
@@ -251,7 +260,13 @@ func (p *parser) parseStatement(words []Word) {
 	if !p.findKeyword(&st, words) || !p.admit(&st, prefix) {
 		return
 	}
-	st.kw.parse(p, &st)
+	before := p.alertCount
+	if st.kw.parse != nil {
+		st.kw.parse(p, &st)
+	}
+	if st.kw.State == Pending && p.alertCount == before {
+		p.unsupported(st.name[0], "'%s' is not supported by this version yet", st.kw.Name)
+	}
 }
 
 // findKeyword fills in the row and cuts words into name and arguments.
@@ -284,7 +299,7 @@ func doneKeys(family map[string]*Keyword) []string {
 
 func (p *parser) unknownKeyword(w Word) {
 	d := p.alert(w, "unknown keyword '%s' in '%s' section", w.Text, p.section)
-	if where := p.validElsewhere(w.Text); where != 0 {
+	if where := p.index.elsewhere(w.Text); where != 0 {
 		d.Accepted = fmt.Sprintf("'%s' in section %s", w.Text, where)
 		return
 	}
@@ -294,19 +309,6 @@ func (p *parser) unknownKeyword(w Word) {
 			d.Accepted = kw.synopsis()
 		}
 	}
-}
-
-// validElsewhere tells in which other sections a keyword is known.
-func (p *parser) validElsewhere(name string) Where {
-	for _, key := range []string{name, globalMark + name} {
-		if kw := p.index.single[key]; kw != nil {
-			return kw.Where & sectionKeyword
-		}
-		for _, kw := range p.index.double[key] {
-			return kw.Where & sectionKeyword
-		}
-	}
-	return 0
 }
 
 // admit checks what the row says about place, state, prefix and arguments; it
@@ -371,16 +373,16 @@ func (p *parser) admitPlace(st *statement) bool {
 func (p *parser) admitState(st *statement) bool {
 	kw, w := st.kw, st.name[0]
 	switch kw.State {
-	case Pending:
-		p.unsupported(w, "'%s' is not supported by this version yet", kw.Name)
-		return false
 	case Refused:
-		d := p.alert(w, "'%s' is not supported: %s", kw.Name, kw.Why)
-		d.Unsupported, d.Accepted = kw.instead == "", kw.instead
+		why := kw.Why
+		if kw.Since != "" {
+			why = fmt.Sprintf("it came with HAProxy %s, the language spoken here is that of %s", kw.Since, CompatVersion)
+		}
+		d := p.alert(w, "'%s' is not supported: %s", kw.Name, why)
+		d.Unsupported, d.Accepted = kw.instead == "" && kw.Since == "", kw.instead
 		return false
 	case NoEffect:
 		p.warn(w, "'%s' has no effect: %s", kw.Name, kw.Why)
-		return kw.parse != nil
 	}
 	return true
 }

@@ -29,32 +29,33 @@ type section struct {
 type sectionRow struct {
 	name  string
 	args  string
-	where Where
+	where Where // the place of its lines; 0: they are skipped
 	state State
 	help  string
+	open  func(p *parser, row *sectionRow, words []Word)
 }
 
 var sectionRows = []sectionRow{
-	{"global", "", InGlobal, Done, "settings of the whole process"},
-	{"defaults", "[<name>] [from <defaults>]", InDefaults, Done, "settings that the proxy sections after it start from"},
-	{"frontend", "<name> [from <defaults>]", InFrontend, Done, "a proxy that accepts connections"},
-	{"backend", "<name> [from <defaults>]", InBackend, Done, "a set of servers"},
-	{"listen", "<name> [from <defaults>]", InListen, Done, "a frontend and a backend in one section"},
-	{"peers", "<name>", 0, Pending, "hosts that share stick tables"},
-	{"resolvers", "<name>", 0, Pending, "name servers for server addresses"},
-	{"userlist", "<name>", 0, Pending, "users and groups"},
-	{"mailers", "<name>", 0, Pending, "mail servers for alerts"},
-	{"ring", "<name>", 0, Pending, "a buffer for log lines"},
-	{"log-forward", "<name>", 0, Pending, "a syslog relay"},
-	{"log-profile", "<name>", 0, Pending, "log formats by step"},
-	{"traces", "", 0, Pending, "trace sources and sinks"},
-	{"crt-store", "<name>", 0, Pending, "certificates"},
-	{"healthcheck", "<name>", 0, Pending, "a named health check"},
-	{"program", "<name>", 0, Refused, "an external program; the appliance starts programs by unit files"},
-	{"cache", "<name>", 0, Refused, "an HTTP cache; this is a TCP proxy"},
-	{"http-errors", "<name>", 0, Refused, "HTTP error pages; this is a TCP proxy"},
-	{"fcgi-app", "<name>", 0, Refused, "a FastCGI application; this is a TCP proxy"},
-	{"acme", "<name>", 0, Refused, "certificate requests; certificates are files here"},
+	{"global", "", InGlobal, Done, "settings of the whole process", openGlobal},
+	{"defaults", "[<name>] [from <defaults>]", InDefaults, Done, "settings that the proxy sections after it start from", openDefaults},
+	{"frontend", "<name> [from <defaults>]", InFrontend, Done, "a proxy that accepts connections", openProxy},
+	{"backend", "<name> [from <defaults>]", InBackend, Done, "a set of servers", openProxy},
+	{"listen", "<name> [from <defaults>]", InListen, Done, "a frontend and a backend in one section", openProxy},
+	{"peers", "<name>", 0, Pending, "hosts that share stick tables", nil},
+	{"resolvers", "<name>", 0, Pending, "name servers for server addresses", nil},
+	{"userlist", "<name>", 0, Pending, "users and groups", nil},
+	{"mailers", "<name>", 0, Pending, "mail servers for alerts", nil},
+	{"ring", "<name>", 0, Pending, "a buffer for log lines", nil},
+	{"log-forward", "<name>", 0, Pending, "a syslog relay", nil},
+	{"log-profile", "<name>", 0, Pending, "log formats by step", nil},
+	{"traces", "", 0, Pending, "trace sources and sinks", nil},
+	{"crt-store", "<name>", 0, Pending, "certificates", nil},
+	{"healthcheck", "<name>", 0, Pending, "a named health check", nil},
+	{"program", "<name>", 0, Refused, "an external program; the appliance starts programs by unit files", nil},
+	{"cache", "<name>", 0, Refused, "an HTTP cache; this is a TCP proxy", nil},
+	{"http-errors", "<name>", 0, Refused, "HTTP error pages; this is a TCP proxy", nil},
+	{"fcgi-app", "<name>", 0, Refused, "a FastCGI application; this is a TCP proxy", nil},
+	{"acme", "<name>", 0, Refused, "certificate requests; certificates are files here", nil},
 }
 
 // sectionKeywords presents the sections as keyword rows.
@@ -102,26 +103,29 @@ func (p *parser) openSection(words []Word) bool {
 	if row.where == 0 && len(words) > 1 {
 		p.sectionName = words[1].Text
 	}
-	switch {
-	case row.state == Pending:
-		p.broken = true
+	before := p.alertCount
+	if p.broken = row.where == 0; row.open != nil {
+		row.open(p, row, words)
+	}
+	if p.alertCount > before {
+		return true
+	}
+	switch row.state {
+	case Pending:
 		p.unsupported(words[0], "section '%s' is not supported by this version yet", row.name)
-	case row.state == Refused:
-		p.broken = true
+	case Refused:
 		p.unsupported(words[0], "section '%s' is not supported: %s", row.name, row.help)
-	case row.where == InGlobal:
-		if len(words) > 1 {
-			p.alert(words[1], "'global' cannot handle unexpected argument '%s'", words[1].Text).Accepted = "global"
-		}
-	case row.where == InDefaults:
-		p.openDefaults(words)
-	default:
-		p.openProxy(row, words)
 	}
 	return true
 }
 
-func (p *parser) openDefaults(words []Word) {
+func openGlobal(p *parser, _ *sectionRow, words []Word) {
+	if len(words) > 1 {
+		p.alert(words[1], "'global' cannot handle unexpected argument '%s'", words[1].Text).Accepted = "global"
+	}
+}
+
+func openDefaults(p *parser, _ *sectionRow, words []Word) {
 	name, pos := "", p.pos(words[0])
 	rest := words[1:]
 	if len(rest) > 0 && rest[0].Text != "from" {
@@ -176,7 +180,7 @@ func (p *parser) namedDefaults(rest []Word, kind, name string) *section {
 	return base
 }
 
-func (p *parser) openProxy(row *sectionRow, words []Word) {
+func openProxy(p *parser, row *sectionRow, words []Word) {
 	if len(words) < 2 || words[1].Text == "" {
 		p.broken = true
 		at := Word{Col: words[0].Col + len(words[0].Text)}

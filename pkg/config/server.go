@@ -23,15 +23,15 @@ var serverOptions = []Keyword{
 	{Name: "weight", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "1", Help: "share of the connections, 0 to 256; 0: no new ones",
 		server: parseWeight},
 	{Name: "maxconn", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "0, unlimited", Help: "concurrent connections to the server",
-		server: func(p *parser, s *serverLine, w Word) { s.Maxconn = p.looseInt(w, "maxconn") }},
+		server: func(p *parser, s *serverLine, o option) { s.Maxconn = p.looseInt(o.arg, "maxconn") }},
 	{Name: "backup", Where: ServerOption, Help: "use the server only when no other is available",
-		server: func(_ *parser, s *serverLine, _ Word) { s.Backup = true }},
+		server: func(_ *parser, s *serverLine, _ option) { s.Backup = true }},
 	{Name: "no-backup", Where: ServerOption, Help: "revoke 'backup' of a default-server line",
-		server: func(_ *parser, s *serverLine, _ Word) { s.Backup = false }},
+		server: func(_ *parser, s *serverLine, _ option) { s.Backup = false }},
 	{Name: "disabled", Where: ServerOption, Help: "start in maintenance",
-		server: func(_ *parser, s *serverLine, _ Word) { s.Disabled = true }},
+		server: func(_ *parser, s *serverLine, _ option) { s.Disabled = true }},
 	{Name: "enabled", Where: ServerOption, Help: "revoke 'disabled' of a default-server line",
-		server: func(_ *parser, s *serverLine, _ Word) { s.Disabled = false }},
+		server: func(_ *parser, s *serverLine, _ option) { s.Disabled = false }},
 	{Name: "id", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "the place among the servers", Help: "number of the server in statistics",
 		server: parseServerID},
 }
@@ -75,7 +75,7 @@ func (p *parser) parseServerOptions(line *serverLine, name string, words []Word)
 	}
 	return p.parseOptions(optionParser{
 		what: what, name: name, rows: p.index.server, words: words,
-		apply: func(kw *Keyword, w Word) { kw.server(p, line, w) },
+		apply: func(o option) { o.kw.server(p, line, o) },
 	})
 }
 
@@ -170,7 +170,8 @@ func (p *parser) serverPort(line *serverLine, ep endpoint, w Word) bool {
 	}
 }
 
-func parseWeight(p *parser, s *serverLine, w Word) {
+func parseWeight(p *parser, s *serverLine, o option) {
+	w := o.arg
 	n := atol(w.Text)
 	if n < 0 || n > 256 {
 		p.alert(w, "weight is not within 0 and 256 (%s)", w.Text).Accepted = "0 to 256"
@@ -179,7 +180,8 @@ func parseWeight(p *parser, s *serverLine, w Word) {
 	s.Weight = p.looseInt(w, "weight")
 }
 
-func parseServerID(p *parser, s *serverLine, w Word) {
+func parseServerID(p *parser, s *serverLine, o option) {
+	w := o.arg
 	if s.template {
 		p.warn(w, "'id' is ignored in a default-server line")
 		return

@@ -17,13 +17,13 @@ var socketOptions = []Keyword{
 	{Name: "mode", Where: SocketOption, Args: "<octal>", Min: 1, Max: 1, Default: "as the umask makes it", Help: "permission bits of the socket", socket: parseSocketMode},
 	{Name: "level", Where: SocketOption, Args: "user | operator | admin", Min: 1, Max: 1, Default: "operator", Help: "rights of its connections", socket: parseSocketLevel},
 	{Name: "user", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "owner of the socket",
-		socket: func(_ *parser, s *StatsSocket, w Word) { s.User = w.Text }},
+		socket: func(_ *parser, s *StatsSocket, o option) { s.User = o.arg.Text }},
 	{Name: "group", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "group of the socket",
-		socket: func(_ *parser, s *StatsSocket, w Word) { s.Group = w.Text }},
+		socket: func(_ *parser, s *StatsSocket, o option) { s.Group = o.arg.Text }},
 	{Name: "uid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "owner of the socket by number",
-		socket: func(p *parser, s *StatsSocket, w Word) { s.User = strconv.Itoa(p.looseInt(w, "uid")) }},
+		socket: func(p *parser, s *StatsSocket, o option) { s.User = strconv.Itoa(p.looseInt(o.arg, "uid")) }},
 	{Name: "gid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "group of the socket by number",
-		socket: func(p *parser, s *StatsSocket, w Word) { s.Group = strconv.Itoa(p.looseInt(w, "gid")) }},
+		socket: func(p *parser, s *StatsSocket, o option) { s.Group = strconv.Itoa(p.looseInt(o.arg, "gid")) }},
 	{Name: "expose-fd", Where: SocketOption, Args: "listeners", Min: 1, Max: 1, State: NoEffect,
 		Why: "listeners survive a reload without it", Help: "hand listening sockets to a new process"},
 	{Name: "name", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have no statistics", Help: "label of the socket"},
@@ -52,7 +52,7 @@ func parseStatsSocket(p *parser, st *statement) {
 	}
 	ok = p.parseOptions(optionParser{
 		what: "stats socket", rows: p.index.socket, words: st.args[1:],
-		apply: func(kw *Keyword, w Word) { kw.socket(p, &socket, w) },
+		apply: func(o option) { o.kw.socket(p, &socket, o) },
 	}) && ok
 	if !ok {
 		return
@@ -63,7 +63,8 @@ func parseStatsSocket(p *parser, st *statement) {
 	}
 }
 
-func parseSocketMode(p *parser, s *StatsSocket, w Word) {
+func parseSocketMode(p *parser, s *StatsSocket, o option) {
+	w := o.arg
 	mode, err := strconv.ParseUint(w.Text, 8, 12)
 	if err != nil {
 		p.alert(w, "'mode': missing or invalid mode '%s'", w.Text).Accepted = "an octal number up to 7777"
@@ -72,7 +73,8 @@ func parseSocketMode(p *parser, s *StatsSocket, w Word) {
 	s.Mode = uint32(mode)
 }
 
-func parseSocketLevel(p *parser, s *StatsSocket, w Word) {
+func parseSocketLevel(p *parser, s *StatsSocket, o option) {
+	w := o.arg
 	if p.oneOf(w, "level", socketLevels) {
 		s.Level = w.Text
 	}

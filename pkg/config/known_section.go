@@ -1,0 +1,5 @@
+package config
+
+// sectionTables are the headers of sections and the lines of those that are not
+// proxies.
+func sectionTables() [][]Keyword { return [][]Keyword{sectionKeywords()} }
