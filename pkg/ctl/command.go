@@ -53,6 +53,10 @@ type Command struct {
 	// client as a failure; it may have written part of an answer before. ctx ends
 	// when the client goes away or the server stops.
 	Run func(ctx context.Context, req *Request, w io.Writer) error
+	// Missing says why a command that clients may expect is not served: "not
+	// supported by this version yet". Such a row has no Run, the server answers with
+	// the reason, and help does not list it.
+	Missing string
 }
 
 // ErrUsage makes the server answer with the synopsis of the failed command.
@@ -125,7 +129,7 @@ func splitCommands(line string) []string {
 func writeHelp(w io.Writer, table []Command, level Level) {
 	fmt.Fprintln(w, "The following commands are valid at this level:")
 	for _, c := range table {
-		if c.Level > level {
+		if c.Level > level || c.Missing != "" {
 			continue
 		}
 		left := c.Name

@@ -194,6 +194,22 @@ func TestHelpListsWhatTheLevelMayUse(t *testing.T) {
 	}
 }
 
+// TestMissingCommand holds that a command that is known but not served is told
+// from a misspelt one, and is no part of help.
+func TestMissingCommand(t *testing.T) {
+	table := []Command{{Name: "set server", Missing: "not supported by this version yet", Level: LevelAdmin}}
+	s := &Server{table: table, level: LevelUser}
+	err := s.run(t.Context(), []string{"set", "server", "b/s", "weight", "1"}, nil, io.Discard)
+	if want := `"set server" is not supported by this version yet`; err == nil || err.Error() != want {
+		t.Errorf("run(set server) = %v, want %s", err, want)
+	}
+	var b bytes.Buffer
+	writeHelp(&b, table, LevelAdmin)
+	if strings.Contains(b.String(), "set server") {
+		t.Errorf("help lists a missing command:\n%s", b.String())
+	}
+}
+
 func TestStreamEndsWithItsContext(t *testing.T) {
 	path := startServer(t, LevelUser)
 	ctx, cancel := context.WithCancel(t.Context())

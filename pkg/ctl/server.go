@@ -271,6 +271,9 @@ func (s *Server) run(ctx context.Context, words []string, payload []byte, w io.W
 	if cmd == nil {
 		return fmt.Errorf("unknown command %q; \"help\" lists the commands", strings.Join(words, " "))
 	}
+	if cmd.Missing != "" {
+		return fmt.Errorf("%q is %s", cmd.Name, cmd.Missing)
+	}
 	if cmd.Level > s.level {
 		return fmt.Errorf("permission denied: %q needs level %s, this socket has %s", cmd.Name, cmd.Level, s.level)
 	}
