@@ -32,6 +32,26 @@ func (p *parser) check() {
 	}
 }
 
+// checkZeroWarning refuses warnings under "zero-warning". It counts what HAProxy
+// warns of too, once nothing else is at fault.
+func (p *parser) checkZeroWarning() {
+	if !p.opt.ZeroWarning && !p.cfg.Global.ZeroWarning {
+		return
+	}
+	var first *Diagnostic
+	for _, d := range p.diags {
+		if d.Severity == Alert && !d.Unsupported {
+			return
+		}
+		if first == nil && d.Severity == Warning && !d.Own {
+			first = d
+		}
+	}
+	if first != nil {
+		p.report(Alert, first.Pos, "Some warnings were found and 'zero-warning' is set. Aborting.").Accepted = "a configuration without warnings"
+	}
+}
+
 // checkDefaultsUse warns of a defaults section that some proxies name and others
 // merely come after.
 func (p *parser) checkDefaultsUse() {

@@ -1,10 +1,28 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+// Evaluate judges a condition as ".if" does; names are looked up by getenv, nil
+// sets none. The text is cut into words first, like a line.
+func Evaluate(text string, getenv func(name string) (string, bool)) (bool, error) {
+	env := newEnviron(getenv).get
+	words, fault := splitWords(text, env, nil)
+	if fault != nil {
+		return false, fmt.Errorf("%s; accepted: %s", fault.msg, fault.accepted)
+	}
+	e := expr{text: joinWords(words), env: env}
+	result := len(words) > 0 && e.result()
+	if e.fault == "" {
+		return result, nil
+	}
+	d := Diagnostic{Message: e.fault, Suggest: e.suggest, Accepted: conditionForm}
+	return false, errors.New(d.text())
+}
 
 // CompatVersion is the version of HAProxy whose language this package speaks.
 const CompatVersion = "3.0.0"

@@ -18,11 +18,19 @@ func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.
 // Severity ranks a diagnostic.
 type Severity int
 
-// Warnings let a configuration load, alerts do not.
+// Only alerts keep a configuration from loading. A Notice is the text of a
+// ".notice" line, a Diag one that is said in diagnostic mode only.
 const (
 	Warning Severity = iota
 	Alert
+	Notice
+	Diag
 )
+
+// String returns HAProxy's word for the severity.
+func (s Severity) String() string {
+	return [...]string{"WARNING", "ALERT", "NOTICE", "DIAG"}[s]
+}
 
 // Diagnostic is one finding about a configuration.
 type Diagnostic struct {
@@ -34,13 +42,19 @@ type Diagnostic struct {
 	// Unsupported marks an alert about a line that HAProxy accepts and this
 	// version cannot honour.
 	Unsupported bool
+	// Own marks a warning about what HAProxy passes over in silence: it does not
+	// count for "zero-warning".
+	Own bool
 }
 
 // Error renders the finding on one line: place, fault, accepted form, suggestion.
 func (d *Diagnostic) Error() string {
+	return d.Pos.String() + ": " + d.text()
+}
+
+// text is the finding without its place.
+func (d *Diagnostic) text() string {
 	var b strings.Builder
-	b.WriteString(d.Pos.String())
-	b.WriteString(": ")
 	b.WriteString(d.Message)
 	if d.Suggest != "" {
 		fmt.Fprintf(&b, " (did you mean %q?)", d.Suggest)

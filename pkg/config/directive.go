@@ -11,7 +11,7 @@ var directives = []Keyword{
 	{Name: ".elif", Where: Directive, Args: "<condition>", Max: -1, Help: "the same, if no branch before was kept"},
 	{Name: ".else", Where: Directive, Help: "keep the lines if no branch before was kept"},
 	{Name: ".endif", Where: Directive, Help: "end of the .if block"},
-	{Name: ".diag", Where: Directive, Args: "<message>", Max: 1, State: NoEffect, Why: "there is no diagnostic mode", Help: "a message for diagnostic mode"},
+	{Name: ".diag", Where: Directive, Args: "<message>", Max: 1, Help: "a message for diagnostic mode (option -dD)"},
 	{Name: ".notice", Where: Directive, Args: "<message>", Max: 1, Help: "a message"},
 	{Name: ".warning", Where: Directive, Args: "<message>", Max: 1, Help: "a warning"},
 	{Name: ".alert", Where: Directive, Args: "<message>", Max: 1, Help: "a message that refuses the configuration"},
@@ -124,7 +124,11 @@ func (p *parser) message(name Word, args []Word) {
 	case ".warning":
 		p.warn(name, "'%s'", text)
 	case ".notice":
-		p.warn(name, "notice: '%s'", text)
+		p.report(Notice, p.pos(name), "'%s'", text)
+	case ".diag":
+		if p.opt.Diag {
+			p.report(Diag, p.pos(name), "'%s'", text)
+		}
 	}
 }
 

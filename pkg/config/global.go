@@ -24,6 +24,8 @@ var globalKeywords = []Keyword{
 		parse: func(p *parser, _ *statement) { p.cfg.Global.Daemon = true }},
 	{Name: "quiet", Where: InGlobal, Help: "no messages at the start",
 		parse: func(p *parser, _ *statement) { p.cfg.Global.Quiet = true }},
+	{Name: "zero-warning", Where: InGlobal, Help: "a warning refuses the configuration",
+		parse: func(p *parser, _ *statement) { p.cfg.Global.ZeroWarning = true }},
 	{Name: "node", Where: InGlobal, Args: "<name>", Min: 1, Max: 1, Help: "name of this node in statistics", parse: parseNode},
 	{Name: "description", Where: InGlobal, Args: "<text>...", Min: 1, Max: -1, Help: "text shown in statistics",
 		parse: func(p *parser, st *statement) { p.cfg.Global.Description = joinWords(st.args) }},
@@ -110,7 +112,7 @@ func parseLogSendHostname(p *parser, st *statement) {
 	if st.arg(0).Text != "" {
 		p.cfg.Global.LogSendHost = st.arg(0).Text
 	} else if p.host == "" {
-		p.warn(st.name[0], "'log-send-hostname' has no effect: the name of this host is not known").Accepted = "log-send-hostname <name>"
+		p.remark(st.name[0], "'log-send-hostname' has no effect: the name of this host is not known").Accepted = "log-send-hostname <name>"
 	}
 	p.extra(st, 1)
 }
@@ -118,7 +120,7 @@ func parseLogSendHostname(p *parser, st *statement) {
 // extra warns of arguments that HAProxy ignores silently.
 func (p *parser) extra(st *statement, from int) {
 	if from < len(st.args) {
-		p.warn(st.args[from], "'%s' ignores '%s'", st.kw.Name, st.args[from].Text).Accepted = st.kw.synopsis()
+		p.remark(st.args[from], "'%s' ignores '%s'", st.kw.Name, st.args[from].Text).Accepted = st.kw.synopsis()
 	}
 }
 

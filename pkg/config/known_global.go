@@ -17,7 +17,7 @@ func knownGlobal() []Keyword {
 }
 
 const pendingGlobal = `external-check; localpeer; maxconnrate; maxsessrate; server-state-base; server-state-file;
-spread-checks; max-spread-checks; stats-file; ulimit-n; zero-warning; unix-bind; default-path;
+spread-checks; max-spread-checks; stats-file; ulimit-n; unix-bind; default-path;
 cluster-secret; grace; insecure-fork-wanted; insecure-setuid-wanted; pp2-never-send-local; dns-accept-family; strict-limits;
 harden.reject-privileged-ports.tcp; harden.reject-privileged-ports.quic; fd-hard-limit; expose-experimental-directives; setcap`
 

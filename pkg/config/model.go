@@ -40,6 +40,7 @@ type Global struct {
 	UID, GID      int // 0: keep
 	Daemon        bool
 	Quiet         bool
+	ZeroWarning   bool // warnings refused the configuration
 	Node          string
 	Description   string
 }

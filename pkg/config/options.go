@@ -66,7 +66,7 @@ func (p *parser) applyOption(op *optionParser, o option) {
 		d := p.alert(o.name, "'%s': '%s' is not supported: %s", op.label(), o.name.Text, o.kw.Why)
 		d.Unsupported, d.Accepted = o.kw.Since == "", o.kw.instead
 	case NoEffect:
-		p.warn(o.name, "'%s': '%s' has no effect: %s", op.label(), o.name.Text, o.kw.Why)
+		p.remark(o.name, "'%s': '%s' has no effect: %s", op.label(), o.name.Text, o.kw.Why)
 	}
 }
 

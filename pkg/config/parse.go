@@ -15,6 +15,16 @@ type Options struct {
 	Getenv func(name string) (string, bool)
 	// Hostname stands in for a "log-send-hostname" line without a name; "": unknown.
 	Hostname string
+	// ZeroWarning makes a warning refuse the configuration, as "zero-warning" does.
+	ZeroWarning bool
+	// Diag is diagnostic mode: ".diag" lines are passed on.
+	Diag bool
+	// Maxconn is the limit of frontends that set none; 0: that of global.
+	Maxconn int
+	// LocalPeer is the name of this process in peers sections; "": Hostname.
+	LocalPeer string
+	// Record, unless nil, receives the lines as they were understood; see Dump.
+	Record *Record
 }
 
 // Parse reads sources in order as one configuration. It goes through to the end
@@ -31,6 +41,7 @@ func Parse(sources []Source, opt Options) (*Config, []*Diagnostic, error) {
 		judge()
 	}
 	p.check()
+	p.checkZeroWarning()
 	alerts, warnings := p.sorted()
 	if len(alerts) == 0 {
 		return p.cfg, warnings, nil
@@ -57,6 +68,7 @@ type parser struct {
 	env        *environ
 	order      map[string]int // file -> place among the sources
 	host       string         // Options.Hostname
+	opt        Options
 	cfg        *Config
 	diags      []*Diagnostic
 	alertCount int
@@ -92,6 +104,7 @@ func newParser(sources []Source, opt Options) *parser {
 		index:    sharedIndex(),
 		env:      newEnviron(opt.Getenv),
 		host:     opt.Hostname,
+		opt:      opt,
 		order:    make(map[string]int, len(sources)),
 		cfg:      &Config{},
 		defaults: map[string]*section{},
@@ -149,6 +162,13 @@ func (p *parser) warn(w Word, format string, a ...any) *Diagnostic {
 
 func (p *parser) unsupported(w Word, format string, a ...any) {
 	p.alert(w, format, a...).Unsupported = true
+}
+
+// remark is a warning about what HAProxy passes over in silence.
+func (p *parser) remark(w Word, format string, a ...any) *Diagnostic {
+	d := p.warn(w, format, a...)
+	d.Own = true
+	return d
 }
 
 // atEnd has f run when all lines are known, for what one line says about others.
@@ -211,6 +231,9 @@ func (p *parser) parseLine(text string) {
 	if len(words) == 0 {
 		return
 	}
+	if p.opt.Record != nil {
+		p.opt.Record.line(p, words)
+	}
 	if strings.HasPrefix(words[0].Text, ".") {
 		p.parseDirective(words)
 		return
@@ -246,7 +269,7 @@ func (p *parser) parseStatement(words []Word) {
 		return
 	}
 	st := statement{}
-	prefix := words[0]
+	prefix, all := words[0], words
 	switch prefix.Text {
 	case "no":
 		st.no, words = true, words[1:]
@@ -266,6 +289,9 @@ func (p *parser) parseStatement(words []Word) {
 	}
 	if st.kw.State == Pending && p.alertCount == before {
 		p.unsupported(st.name[0], "'%s' is not supported by this version yet", st.kw.Name)
+	}
+	if p.opt.Record != nil && p.alertCount == before {
+		p.opt.Record.statement(p, st.kw, all)
 	}
 }
 
@@ -382,7 +408,7 @@ func (p *parser) admitState(st *statement) bool {
 		d.Unsupported, d.Accepted = kw.instead == "" && kw.Since == "", kw.instead
 		return false
 	case NoEffect:
-		p.warn(w, "'%s' has no effect: %s", kw.Name, kw.Why)
+		p.remark(w, "'%s' has no effect: %s", kw.Name, kw.Why)
 	}
 	return true
 }

@@ -110,6 +110,9 @@ func (p *parser) openSection(words []Word) bool {
 	if p.alertCount > before {
 		return true
 	}
+	if p.opt.Record != nil {
+		p.opt.Record.section(p, words)
+	}
 	switch row.state {
 	case Pending:
 		p.unsupported(words[0], "section '%s' is not supported by this version yet", row.name)
@@ -133,7 +136,7 @@ func openDefaults(p *parser, _ *sectionRow, words []Word) {
 		p.sectionName = name
 		rest = rest[1:]
 	}
-	s := &section{name: pos, px: &Proxy{Pos: pos, Name: name, Kind: Listen, Retries: 3}, template: Server{Weight: 1}}
+	s := &section{name: pos, px: &Proxy{Pos: pos, Name: name, Kind: Listen, Retries: 3, Maxconn: p.opt.Maxconn}, template: Server{Weight: 1}}
 	if len(rest) == 1 && rest[0].Text != "from" {
 		p.warn(rest[0], "'%s' behind the section name is ignored", rest[0].Text)
 	} else if len(rest) > 1 {
@@ -204,6 +207,9 @@ func openProxy(p *parser, row *sectionRow, words []Word) {
 		}
 	}
 	s := newSection(base, kind)
+	if base == nil {
+		s.px.Maxconn = p.opt.Maxconn
+	}
 	s.base, s.explicit = base, base != nil && len(words) > 2 && words[2].Text == "from"
 	if s.explicit {
 		base.explicit = true

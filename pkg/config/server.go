@@ -154,7 +154,7 @@ func (p *parser) serverPort(line *serverLine, ep endpoint, w Word) bool {
 	case text[0] == '+' || text[0] == '-':
 		line.PortRelative, line.Port = true, atol(text)%(math.MaxUint16+1)
 		if n, err := strconv.Atoi(text); err != nil || n != line.Port {
-			p.warn(w, "'%s' is not a valid port offset, %d is used", text, line.Port).Accepted = "-65535 to +65535"
+			p.remark(w, "'%s' is not a valid port offset, %d is used", text, line.Port).Accepted = "-65535 to +65535"
 		}
 		return true
 	case strings.Contains(text, "-"):

@@ -17,7 +17,7 @@ func (p *parser) looseInt(w Word, what string) int {
 	n := atol(w.Text)
 	got := max(0, min(n, math.MaxInt32))
 	if plain, err := strconv.ParseUint(w.Text, 10, 64); err != nil || plain != uint64(got) {
-		p.warn(w, "'%s' is not a valid number for '%s', %d is used", w.Text, what, got).Accepted = "0 to 2147483647"
+		p.remark(w, "'%s' is not a valid number for '%s', %d is used", w.Text, what, got).Accepted = "0 to 2147483647"
 	}
 	return got
 }
@@ -102,7 +102,7 @@ func (p *parser) duration(w Word, what string) (time.Duration, bool) {
 		return 0, false
 	}
 	if digits == len(w.Text) && n > 0 && n < 100 {
-		p.warn(w, "'%s %s' is %d milliseconds: is a unit missing?", what, w.Text, n).Accepted = w.Text + "s or " + w.Text + "ms"
+		p.remark(w, "'%s %s' is %d milliseconds: is a unit missing?", what, w.Text, n).Accepted = w.Text + "s or " + w.Text + "ms"
 	}
 	d := time.Duration(n) * unit
 	return (d + time.Millisecond - 1).Truncate(time.Millisecond), true
