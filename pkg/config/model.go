@@ -99,14 +99,24 @@ type Proxy struct {
 	Backlog        int    // listen(2) backlog; 0: maxconn
 	DefaultBackend string // "": none
 	RateSessions   int    // "rate-limit sessions" per second; 0: unlimited
+	SessionConns   int    // "max-session-srv-conns": idle server connections of a session; 0: default
 
 	// Backend role.
 	Balance    Balance
+	Hash       Hash
 	Servers    []Server
 	Retries    int  // connection attempts after the first; default 3
 	Redispatch int  // "option redispatch N": 0 not configured, -1 at the last retry, N every Nth
 	AllBackups bool // "option allbackups"
 	Fullconn   int  // "fullconn": connections at which servers reach their maxconn; 0: derived
+	// RetryOn lists the events after which another server is tried ("retry-on"):
+	// "conn-failure", "empty-response", ... or an HTTP status; nil: conn-failure.
+	RetryOn      []string
+	Source       *ConnSource    // nil: the system chooses
+	Dispatch     netip.AddrPort // "dispatch": where all connections go; invalid: to servers
+	DispatchPath string         // "dispatch" to a UNIX socket; "": none
+	Persistence  *Persistence   // "persist rdp-cookie"; nil: none
+	State        ServerState
 
 	Timeouts Timeouts
 	Logs     []LogTarget
@@ -116,13 +126,18 @@ type Proxy struct {
 	// ClientKeepalive and ServerKeepalive are "option clitcpka" and "srvtcpka"
 	// ("tcpka" sets both).
 	ClientKeepalive, ServerKeepalive bool
+	ClientProbes, ServerProbes       Keepalive
+	Flags                            Flags
+	LogTag                           string // "log-tag"; "": that of global
 	Description                      string
+	GUID                             string // "guid": a name that nothing else has; "": none
 }
 
 // Timeouts of one section; 0 means not set, which is "never".
 type Timeouts struct {
 	Client, Server, Connect, Queue, Check time.Duration
 	ClientFin, ServerFin, Tunnel          time.Duration
+	ClientHS                              time.Duration // of the TLS handshake
 }
 
 // Bind is one listening address; a line with a port range or a comma list
@@ -142,9 +157,12 @@ type Bind struct {
 
 // Balance is the "balance" line.
 type Balance struct {
-	Algorithm string // "roundrobin" (default), "leastconn", ...
+	Algorithm string // "roundrobin" (default), "static-rr", "leastconn", "first", "source", "random", "hash", "rdp-cookie"; of HTTP: "uri", "url_param", "hdr"; of logs: "sticky", "log-hash"
 	Args      []string
 	Pos       Pos
+	Draws     int    // of "random": servers drawn each time, default 2
+	Expr      *Expr  // of "hash": what is hashed
+	Cookie    string // of "rdp-cookie": its name, "mstshash" by default
 }
 
 // Server is one "server" line with the default-server settings merged in.

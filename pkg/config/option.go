@@ -7,18 +7,68 @@ var optionKeywords = []Keyword{
 	{Name: "option tcplog", Where: inFront | InBackend, Default: "off",
 		Help: "log sessions with all timers and counters", parse: parseTCPLog},
 	{Name: "option httplog", Where: inFront | InBackend, Args: "[clf]", Max: 1, Default: "off", State: NoEffect,
-		Why: "it is for HTTP, the format of 'option tcplog' is used", Help: "log HTTP requests", parse: parseTCPLog},
-	{Name: "option dontlognull", Where: inFront, Default: "off", No: true, Help: "do not log sessions without a byte",
-		parse: proxyFlag(func(px *Proxy) *bool { return &px.DontLogNull })},
-	{Name: "option logasap", Where: inFront, Default: "off", No: true, Help: "log when the server connection is established",
-		parse: proxyFlag(func(px *Proxy) *bool { return &px.LogASAP })},
-	{Name: "option clitcpka", Where: inFront, Default: "off", No: true, Help: "TCP keepalive towards clients",
-		parse: proxyFlag(func(px *Proxy) *bool { return &px.ClientKeepalive })},
-	{Name: "option srvtcpka", Where: inBack, Default: "off", No: true, Help: "TCP keepalive towards servers",
-		parse: proxyFlag(func(px *Proxy) *bool { return &px.ServerKeepalive })},
+		Why: "it is for HTTP, the format of 'option tcplog' is used", Help: "log HTTP requests", parse: parseHTTPLog},
+	{Name: "option httpslog", Where: inFront | InBackend, Max: -1, Default: "off", State: NoEffect,
+		Why: "it is for HTTP, the format of 'option tcplog' is used", Help: "log HTTPS requests", parse: parseTCPLog},
 	{Name: "option tcpka", Where: inProxy, Default: "off", Help: "TCP keepalive on both sides", parse: parseTCPKeepalive},
-	{Name: "option allbackups", Where: inBack, Default: "off", No: true, Help: "use all backup servers, not only the first",
-		parse: proxyFlag(func(px *Proxy) *bool { return &px.AllBackups })},
+
+	onOff("dontlognull", inFront, "do not log sessions without a byte", func(px *Proxy) *bool { return &px.DontLogNull }),
+	onOff("logasap", inFront, "log when the server connection is established", func(px *Proxy) *bool { return &px.LogASAP }),
+	onOff("clitcpka", inFront, "TCP keepalive towards clients", func(px *Proxy) *bool { return &px.ClientKeepalive }),
+	onOff("srvtcpka", inBack, "TCP keepalive towards servers", func(px *Proxy) *bool { return &px.ServerKeepalive }),
+	onOff("allbackups", inBack, "use all backup servers, not only the first", func(px *Proxy) *bool { return &px.AllBackups }),
+
+	pendingFlag("contstats", inFront, "update counters while a session lasts", func(f *Flags) *bool { return &f.ContStats }),
+	pendingFlag("dontlog-normal", inFront, "log only sessions that went wrong", func(f *Flags) *bool { return &f.DontLogNormal }),
+	pendingFlag("log-separate-errors", inFront, "log sessions that went wrong at level err", func(f *Flags) *bool { return &f.LogSeparateErrors }),
+	pendingFlag("socket-stats", inFront, "count for each listener", func(f *Flags) *bool { return &f.SocketStats }),
+	pendingFlag("tcp-smart-accept", inFront, "spare the acknowledgement of a client's first bytes", func(f *Flags) *bool { return &f.SmartAccept }),
+	pendingFlag("abortonclose", inBack, "drop a waiting client that has closed its side", func(f *Flags) *bool { return &f.AbortOnClose }),
+	pendingFlag("persist", inBack, "keep clients at a server that is down", func(f *Flags) *bool { return &f.Persist }),
+	pendingFlag("tcp-smart-connect", inBack, "spare the acknowledgement when a server accepts", func(f *Flags) *bool { return &f.SmartConnect }),
+	pendingFlag("transparent", inBack, "connect to the address that the client asked for", func(f *Flags) *bool { return &f.Transparent }),
+	pendingFlag("independent-streams", inProxy, "do not count what is sent as activity of the receiver", func(f *Flags) *bool { return &f.IndependentStreams }),
+	pendingFlag("nolinger", inProxy, "close connections with a reset", func(f *Flags) *bool { return &f.NoLinger }),
+
+	idleFlag("splice-auto", inProxy, spliceWhy, "let the kernel move data when that seems worth it"),
+	idleFlag("splice-request", inProxy, spliceWhy, "let the kernel move data from clients to servers"),
+	idleFlag("splice-response", inProxy, spliceWhy, "let the kernel move data from servers to clients"),
+	idleFlag("prefer-last-server", inBack, "it is for HTTP", "stay with a server between requests"),
+
+	laterOption("use-small-buffers", "3.4"), laterOption("http-drop-request-trailers", "3.2"), laterOption("http-drop-response-trailers", "3.2"),
+	laterOption("accept-unsafe-violations-in-http-request", "3.1"), laterOption("accept-unsafe-violations-in-http-response", "3.1"),
+
+	goneOption("http-tunnel", "no line at all"), goneOption("forceclose", "option httpclose"), goneOption("http_proxy", "no line at all"),
+}
+
+const spliceWhy = "this proxy chooses by itself how it moves data"
+
+// onOff builds the row of an option that is on or off.
+func onOff(name string, where Where, help string, field func(*Proxy) *bool) Keyword {
+	return Keyword{Name: "option " + name, Where: where, Default: "off", No: true, Help: help, parse: proxyFlag(field)}
+}
+
+// pendingFlag builds the row of an option that is not acted on yet.
+func pendingFlag(name string, where Where, help string, field func(*Flags) *bool) Keyword {
+	kw := onOff(name, where, help, func(px *Proxy) *bool { return field(&px.Flags) })
+	kw.State = Pending
+	return kw
+}
+
+// idleFlag builds the row of an option without effect.
+func idleFlag(name string, where Where, why, help string) Keyword {
+	return Keyword{Name: "option " + name, Where: where, Default: "off", No: true, State: NoEffect, Why: why, Help: help}
+}
+
+func laterOption(name, since string) Keyword {
+	return Keyword{Name: "option " + name, Where: inProxy, Max: -1, State: Refused, Since: since, Help: "an option of later versions"}
+}
+
+// goneOption builds the row of an option that HAProxy has dropped.
+func goneOption(name, successor string) Keyword {
+	kw := gone("option "+name, successor)
+	kw.No = true
+	return kw
 }
 
 func proxyFlag(field func(*Proxy) *bool) func(*parser, *statement) {
@@ -53,4 +103,12 @@ func parseTCPKeepalive(p *parser, _ *statement) {
 	kind := p.px.px.Kind
 	p.px.px.ClientKeepalive = kind.HasFrontend()
 	p.px.px.ServerKeepalive = kind.HasBackend()
+}
+
+func parseHTTPLog(p *parser, st *statement) {
+	if len(st.args) > 0 && st.args[0].Text != "clf" {
+		p.alert(st.args[0], "'option httplog' does not take '%s'", st.args[0].Text).Accepted = st.kw.synopsis()
+		return
+	}
+	parseTCPLog(p, st)
 }

@@ -90,8 +90,9 @@ type parser struct {
 	sections []*section          // proxies in file order
 	frontend map[string]*section
 	backend  map[string]*section
-	proxyIDs map[int]*section // explicit ids
-	backends []string         // names for suggestions, made on first use
+	proxyIDs map[int]*section  // explicit ids
+	guids    map[string]string // guid -> whose it is
+	backends []string          // names for suggestions, made on first use
 
 	later []func() // what is judged when all lines are known, in file order
 
@@ -111,6 +112,7 @@ func newParser(sources []Source, opt Options) *parser {
 		frontend: map[string]*section{},
 		backend:  map[string]*section{},
 		proxyIDs: map[int]*section{},
+		guids:    map[string]string{},
 		once:     map[string]Pos{},
 		badModes: map[Pos]bool{},
 	}
@@ -343,6 +345,10 @@ func (p *parser) admit(st *statement, prefix Word) bool {
 	kw := st.kw
 	if (st.no || st.reset) && !kw.No {
 		p.alert(prefix, "negation/default is not supported for '%s'", kw.Name).Accepted = "'" + kw.Name + "' without '" + prefix.Text + "'"
+		return false
+	}
+	if st.reset && kw.Max == 0 {
+		p.alert(prefix, "HAProxy %s understands 'default' not in front of '%s'", CompatVersion, kw.Name).Accepted = "no " + kw.Name
 		return false
 	}
 	if !p.admitPlace(st) || !p.admitState(st) {

@@ -18,8 +18,10 @@ type section struct {
 	serverLines    map[string]int
 	serverIDs      map[int]Pos
 	bindIDs        map[int]Pos
-	defaultBackend Pos // the "default_backend" line
-	tcplog         Pos // the "option tcplog" line
+	defaultBackend Pos  // the "default_backend" line
+	tcplog         Pos  // the "option tcplog" line
+	dispatch       Pos  // the "dispatch" line
+	stats          bool // there is a "stats" line
 	sawBind        bool
 	mode           string // of a "mode" line; "": none, which is tcp
 	modeAt         Pos

@@ -152,6 +152,10 @@ func (p *parser) serverPort(line *serverLine, ep endpoint, w Word) bool {
 		line.PortRelative = true
 		return true
 	case text[0] == '+' || text[0] == '-':
+		if bad := strings.Trim(text[1:], "0123456789"); bad != "" {
+			p.alert(w, "invalid character '%c' in port number '%s' in '%s'", bad[0], text, w.Text).Accepted = serverForm
+			return false
+		}
 		line.PortRelative, line.Port = true, atol(text)%(math.MaxUint16+1)
 		if n, err := strconv.Atoi(text); err != nil || n != line.Port {
 			p.remark(w, "'%s' is not a valid port offset, %d is used", text, line.Port).Accepted = "-65535 to +65535"

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// maxTimer is the longest time that HAProxy's timers hold.
-const maxTimer = math.MaxInt32 * time.Millisecond
-
 // looseInt reads a number as HAProxy's atol does: digits as far as they go,
 // otherwise 0. What atol would pass over silently gets a warning. The result is
 // within 0 and 2^31-1.
@@ -69,7 +66,6 @@ var timeUnits = []struct {
 	{"m", time.Minute},
 	{"h", time.Hour},
 	{"d", 24 * time.Hour},
-	{"", time.Millisecond},
 }
 
 const timeForm = "a number with a unit us, ms (default), s, m, h or d, at most 24d"
@@ -77,35 +73,51 @@ const timeForm = "a number with a unit us, ms (default), s, m, h or d, at most 2
 // duration reads a time (manual, section 2.5); fractions of a millisecond are
 // rounded up.
 func (p *parser) duration(w Word, what string) (time.Duration, bool) {
+	return p.timer(w, what, time.Millisecond)
+}
+
+// timer reads a time that has a unit of its own when none is written; fractions
+// of it are rounded up, and its greatest value is 2^31-1 of them. What follows
+// the unit is passed over, as HAProxy does.
+func (p *parser) timer(w Word, what string, own time.Duration) (time.Duration, bool) {
 	digits := 0
 	for digits < len(w.Text) && isDigit(w.Text[digits]) {
 		digits++
 	}
-	unit := time.Duration(0)
-	for _, u := range timeUnits {
-		if digits > 0 && w.Text[digits:] == u.suffix {
-			unit = u.unit
-			break
-		}
-	}
-	if unit == 0 {
+	unit, rest, ok := timeUnit(w.Text[digits:], own)
+	if digits == 0 || !ok {
 		at := w
-		if digits > 0 {
-			at.Col += digits
-		}
+		at.Col += digits
 		p.alert(at, "unexpected character '%s' in '%s'", badTimeChar(w.Text, digits), what).Accepted = timeForm
 		return 0, false
 	}
 	n, err := strconv.ParseInt(w.Text[:digits], 10, 64)
-	if err != nil || n > int64(maxTimer/unit) {
+	if err != nil || n > math.MaxInt32*int64(own)/int64(unit) {
 		p.alert(w, "timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", w.Text, what).Accepted = timeForm
 		return 0, false
 	}
-	if digits == len(w.Text) && n > 0 && n < 100 {
+	if rest != "" {
+		at := Word{Col: w.Col + len(w.Text) - len(rest)}
+		p.warn(at, "'%s' behind the time '%s' is ignored, later versions of HAProxy refuse it", rest, w.Text).Accepted = timeForm
+	}
+	if digits == len(w.Text) && own == time.Millisecond && n > 0 && n < 100 {
 		p.remark(w, "'%s %s' is %d milliseconds: is a unit missing?", what, w.Text, n).Accepted = w.Text + "s or " + w.Text + "ms"
 	}
 	d := time.Duration(n) * unit
-	return (d + time.Millisecond - 1).Truncate(time.Millisecond), true
+	return (d + own - 1).Truncate(own), true
+}
+
+// timeUnit takes the unit off the start of s; own holds when there is none.
+func timeUnit(s string, own time.Duration) (unit time.Duration, rest string, ok bool) {
+	if s == "" {
+		return own, "", true
+	}
+	for _, u := range timeUnits {
+		if rest, ok := strings.CutPrefix(s, u.suffix); ok {
+			return u.unit, rest, true
+		}
+	}
+	return 0, s, false
 }
 
 // badTimeChar returns the part of a time that is not understood.

@@ -39,7 +39,10 @@ func TestDuration(t *testing.T) {
 		{"1S", 0, 6, 0},
 		{"1.5s", 0, 6, 0},
 		{"10 s", 0, 7, 0},
-		{"10sx", 0, 7, 0},
+		{"10sx", 10 * time.Second, 0, 1},
+		{"5min", 5 * time.Minute, 0, 1},
+		{"5u", 0, 6, 0},
+		{"5us1", time.Millisecond, 0, 1},
 	}
 	for _, tt := range tests {
 		p := silentParser()
