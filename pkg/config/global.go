@@ -26,6 +26,10 @@ var globalKeywords = []Keyword{
 		parse: func(p *parser, _ *statement) { p.cfg.Global.Quiet = true }},
 	{Name: "zero-warning", Where: InGlobal, Help: "a warning refuses the configuration",
 		parse: func(p *parser, _ *statement) { p.cfg.Global.ZeroWarning = true }},
+	{Name: "localpeer", Where: InGlobal, Args: "<name>", Min: 1, Max: 1, Default: "the host name", State: Pending,
+		Help: "name of this host in peers sections", parse: parseLocalPeer},
+	{Name: "master-worker", Where: InGlobal, Args: "[no-exit-on-failure]", Max: 1, State: NoEffect,
+		Why: "the process has no children; its unit restarts it", Help: "a process that watches the others", parse: parseMasterWorker},
 	{Name: "node", Where: InGlobal, Args: "<name>", Min: 1, Max: 1, Help: "name of this node in statistics", parse: parseNode},
 	{Name: "description", Where: InGlobal, Args: "<text>...", Min: 1, Max: -1, Help: "text shown in statistics",
 		parse: func(p *parser, st *statement) { p.cfg.Global.Description = joinWords(st.args) }},
@@ -137,4 +141,20 @@ func joinWords(words []Word) string {
 		b = append(b, w.Text...)
 	}
 	return string(b)
+}
+
+func parseLocalPeer(p *parser, st *statement) {
+	if len(p.cfg.Peers) > 0 {
+		p.warn(st.name[0], "'localpeer' is ignored behind a peers section").Accepted = "'localpeer' further up"
+		return
+	}
+	p.cfg.Global.LocalPeer = st.args[0].Text
+}
+
+func parseMasterWorker(p *parser, st *statement) {
+	if w := st.arg(0); w.Text != "" && w.Text != "no-exit-on-failure" {
+		p.alert(w, "'master-worker' only knows 'no-exit-on-failure', got '%s'", w.Text).Accepted = st.kw.synopsis()
+		return
+	}
+	p.cfg.Global.MasterWorker = true
 }

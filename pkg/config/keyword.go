@@ -25,6 +25,10 @@ const (
 	InRing
 	InLogForward
 	InCrtStore
+	InProgram
+	InCache
+	InHTTPErrors
+	InFcgiApp
 	BindOption
 	ServerOption
 	SocketOption // of "stats socket"
@@ -37,12 +41,14 @@ const (
 	inProxy = inFront | inBack
 
 	// sectionKeyword are the places of lines, as opposed to options on a line.
-	sectionKeyword = InGlobal | inProxy | InPeers | InResolvers | InUserlist | InMailers | InRing | InLogForward | InCrtStore
+	sectionKeyword = InGlobal | inProxy | InPeers | InResolvers | InUserlist | InMailers | InRing | InLogForward | InCrtStore |
+		InProgram | InCache | InHTTPErrors | InFcgiApp
 )
 
 var whereNames = []string{
 	"global", "defaults", "frontend", "listen", "backend",
 	"peers", "resolvers", "userlist", "mailers", "ring", "log-forward", "crt-store",
+	"program", "cache", "http-errors", "fcgi-app",
 	"bind", "server", "stats socket", "log", "anywhere", "between sections",
 }
 
@@ -135,7 +141,8 @@ type names struct {
 
 // spaces lists the sections that share their keywords: one name may mean different
 // things in global, in the proxy sections and in each of the others.
-var spaces = []Where{InGlobal, inProxy, InPeers, InResolvers, InUserlist, InMailers, InRing, InLogForward, InCrtStore}
+var spaces = []Where{InGlobal, inProxy, InPeers, InResolvers, InUserlist, InMailers, InRing, InLogForward, InCrtStore,
+	InProgram, InCache, InHTTPErrors, InFcgiApp}
 
 // sharedIndex builds the index once; nothing changes it afterwards.
 var sharedIndex = sync.OnceValue(newIndex)
@@ -153,7 +160,7 @@ func newIndex() *index {
 			x.add(&table[i])
 		}
 	}
-	for bit := InGlobal; bit <= InCrtStore; bit <<= 1 {
+	for bit := InGlobal; bit <= InFcgiApp; bit <<= 1 {
 		x.starts[bit] = append(x.collect(bit), sectionNames()...)
 		x.done[bit] = strings.Join(doneNames(bit), ", ")
 	}

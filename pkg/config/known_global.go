@@ -16,12 +16,12 @@ func knownGlobal() []Keyword {
 	return appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "this is a TCP proxy without scripts and sub-processes"})
 }
 
-const pendingGlobal = `external-check; localpeer; maxconnrate; maxsessrate; server-state-base; server-state-file;
+const pendingGlobal = `external-check; maxconnrate; maxsessrate; server-state-base; server-state-file;
 spread-checks; max-spread-checks; stats-file; ulimit-n; unix-bind; default-path;
 cluster-secret; grace; insecure-fork-wanted; insecure-setuid-wanted; pp2-never-send-local; dns-accept-family; strict-limits;
 harden.reject-privileged-ports.tcp; harden.reject-privileged-ports.quic; fd-hard-limit; expose-experimental-directives; setcap`
 
-const tuningGlobal = `busy-polling; close-spread-time; cpu-affinity; cpu-map; cpu-policy; cpu-set; master-worker; max-threads-per-group; maxpipes; mworker-max-reloads;
+const tuningGlobal = `busy-polling; close-spread-time; cpu-affinity; cpu-map; cpu-policy; cpu-set; max-threads-per-group; maxpipes; mworker-max-reloads;
 no-memory-trimming; noepoll; noevports; nogetaddrinfo; nokqueue; nopoll; noreuseport; nosplice; numa-cpu-mapping;
 prealloc-fd; shm-stats-file; shm-stats-file-max-objects; thread-group; thread-groups; thread-hard-limit;
 tune.applet.zero-copy-forwarding; tune.buffers.limit; tune.buffers.reserve; tune.bufsize; tune.bufsize.large; tune.bufsize.small; tune.chksize;

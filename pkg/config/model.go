@@ -11,6 +11,13 @@ import (
 type Config struct {
 	Global  Global
 	Proxies []*Proxy // frontend, backend and listen sections, in file order
+
+	// The other sections, in file order.
+	Peers       []*Peers
+	Resolvers   []*Resolvers
+	Userlists   []*Userlist
+	Rings       []*Ring
+	LogForwards []*LogForward
 }
 
 // Proxy returns the section called name that has all wanted roles, or nil.
@@ -42,6 +49,8 @@ type Global struct {
 	Quiet         bool
 	ZeroWarning   bool // warnings refused the configuration
 	Node          string
+	LocalPeer     string // "localpeer": the name of this host in peers sections; "": the host name
+	MasterWorker  bool
 	Description   string
 }
 

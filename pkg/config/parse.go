@@ -81,10 +81,11 @@ type parser struct {
 	ifs   []conditional
 
 	// The section being parsed.
-	section     Where // 0: none yet
-	sectionName string
-	broken      bool // the section header was faulty: skip silently to the next
-	px          *section
+	section      Where // 0: none yet
+	sectionName  string
+	sectionState State
+	broken       bool // the section header was faulty: skip silently to the next
+	px           *section
 
 	defaults map[string]*section // by name; "" is the latest one
 	sections []*section          // proxies in file order
@@ -98,6 +99,11 @@ type parser struct {
 
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
+
+	// Sections by name, with the place of the name.
+	peers, resolvers, userlists, rings map[string]Pos
+	logForwards, programs, caches      map[string]Pos
+	httpErrors, fcgiApps               map[string]Pos
 }
 
 func newParser(sources []Source, opt Options) *parser {
@@ -115,6 +121,10 @@ func newParser(sources []Source, opt Options) *parser {
 		guids:    map[string]string{},
 		once:     map[string]Pos{},
 		badModes: map[Pos]bool{},
+
+		peers: map[string]Pos{}, resolvers: map[string]Pos{}, userlists: map[string]Pos{}, rings: builtinRings(),
+		logForwards: map[string]Pos{}, programs: map[string]Pos{}, caches: map[string]Pos{},
+		httpErrors: map[string]Pos{}, fcgiApps: map[string]Pos{},
 	}
 }
 
@@ -289,7 +299,7 @@ func (p *parser) parseStatement(words []Word) {
 	if st.kw.parse != nil {
 		st.kw.parse(p, &st)
 	}
-	if st.kw.State == Pending && p.alertCount == before {
+	if st.kw.State == Pending && p.alertCount == before && p.sectionState == Done {
 		p.unsupported(st.name[0], "'%s' is not supported by this version yet", st.kw.Name)
 	}
 	if p.opt.Record != nil && p.alertCount == before {
@@ -406,15 +416,27 @@ func (p *parser) admitState(st *statement) bool {
 	kw, w := st.kw, st.name[0]
 	switch kw.State {
 	case Refused:
-		why := kw.Why
 		if kw.Since != "" {
-			why = fmt.Sprintf("it came with HAProxy %s, the language spoken here is that of %s", kw.Since, CompatVersion)
+			p.tooNew(w, kw)
+			return false
 		}
-		d := p.alert(w, "'%s' is not supported: %s", kw.Name, why)
-		d.Unsupported, d.Accepted = kw.instead == "" && kw.Since == "", kw.instead
+		if p.sectionState == Refused {
+			return true // the header says it
+		}
+		d := p.alert(w, "'%s' is not supported: %s", kw.Name, kw.Why)
+		d.Unsupported, d.Accepted = kw.instead == "", kw.instead
 		return false
 	case NoEffect:
 		p.remark(w, "'%s' has no effect: %s", kw.Name, kw.Why)
 	}
 	return true
+}
+
+// tooNew refuses a keyword that the version spoken here does not know.
+func (p *parser) tooNew(w Word, kw *Keyword) {
+	d := p.alert(w, "'%s' is not supported: it came with HAProxy %s, the language spoken here is that of %s", kw.Name, kw.Since, CompatVersion)
+	d.Accepted = kw.instead
+	if d.Accepted == "" {
+		d.Accepted = "what HAProxy " + CompatVersion + " accepts"
+	}
 }

@@ -23,8 +23,14 @@ type section struct {
 	dispatch       Pos  // the "dispatch" line
 	stats          bool // there is a "stats" line
 	sawBind        bool
-	mode           string // of a "mode" line; "": none, which is tcp
-	modeAt         Pos
+	// Of sections that are no proxies.
+	peers *peersLines
+	ring  *Ring
+	dgram *[]Bind
+	done  bool // the line that the section needs was there
+
+	mode   string // of a "mode" line; "": none, which is tcp
+	modeAt Pos
 }
 
 // sectionRow is one keyword that starts a section.
@@ -43,21 +49,35 @@ var sectionRows = []sectionRow{
 	{"frontend", "<name> [from <defaults>]", InFrontend, Done, "a proxy that accepts connections", openProxy},
 	{"backend", "<name> [from <defaults>]", InBackend, Done, "a set of servers", openProxy},
 	{"listen", "<name> [from <defaults>]", InListen, Done, "a frontend and a backend in one section", openProxy},
-	{"peers", "<name>", 0, Pending, "hosts that share stick tables", nil},
-	{"resolvers", "<name>", 0, Pending, "name servers for server addresses", nil},
-	{"userlist", "<name>", 0, Pending, "users and groups", nil},
+	{"peers", "<name>", InPeers, Pending, "hosts that share stick tables", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.peers }, goesOn: sameName, begin: beginPeers})},
+	{"resolvers", "<name>", InResolvers, Pending, "name servers for server addresses", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.resolvers }, extra: true, begin: beginResolvers})},
+	{"userlist", "<name>", InUserlist, NoEffect, "users and groups; only HTTP rules ask for them", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.userlists }, goesOn: anyFault, ignored: true, begin: beginUserlist})},
 	{"mailers", "<name>", 0, Pending, "mail servers for alerts", nil},
-	{"ring", "<name>", 0, Pending, "a buffer for log lines", nil},
-	{"log-forward", "<name>", 0, Pending, "a syslog relay", nil},
-	{"log-profile", "<name>", 0, Pending, "log formats by step", nil},
-	{"traces", "", 0, Pending, "trace sources and sinks", nil},
+	{"ring", "<name>", InRing, Pending, "a buffer for log lines", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.rings }, extra: true, begin: beginRing})},
+	{"log-forward", "<name>", InLogForward, Pending, "a syslog relay", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.logForwards }, goesOn: sameName | extraWord, begin: beginLogForward})},
 	{"crt-store", "<name>", 0, Pending, "certificates", nil},
-	{"healthcheck", "<name>", 0, Pending, "a named health check", nil},
-	{"program", "<name>", 0, Refused, "an external program; the appliance starts programs by unit files", nil},
-	{"cache", "<name>", 0, Refused, "an HTTP cache; this is a TCP proxy", nil},
-	{"http-errors", "<name>", 0, Refused, "HTTP error pages; this is a TCP proxy", nil},
-	{"fcgi-app", "<name>", 0, Refused, "a FastCGI application; this is a TCP proxy", nil},
-	{"acme", "<name>", 0, Refused, "certificate requests; certificates are files here", nil},
+	{"program", "<name>", InProgram, Refused, "an external program; the appliance starts programs by unit files", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.programs }, anyName: true, begin: beginProgram})},
+	{"cache", "<name>", InCache, Refused, "an HTTP cache; this is a TCP proxy", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.caches }, anyName: true, begin: beginCache})},
+	{"http-errors", "<name>", InHTTPErrors, Refused, "HTTP error pages; this is a TCP proxy", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.httpErrors }, extra: true})},
+	{"fcgi-app", "<name>", InFcgiApp, Refused, "a FastCGI application; this is a TCP proxy", openNamed(namedRule{
+		names: func(p *parser) map[string]Pos { return p.fcgiApps }, begin: beginFcgiApp})},
+}
+
+// laterSections start sections in later versions of HAProxy only. The version
+// spoken here takes them for unknown keywords of the section before.
+var laterSections = []Keyword{
+	{Name: "log-profile", Where: SectionHeader, Args: "<name>", Min: 1, Max: 1, State: Refused, Since: "3.1", Why: "it is of a later version", Help: "log formats by step"},
+	{Name: "traces", Where: SectionHeader, State: Refused, Since: "3.1", Why: "it is of a later version", Help: "trace sources and sinks"},
+	{Name: "acme", Where: SectionHeader, Args: "<name>", Min: 1, Max: 1, State: Refused, Since: "3.2", Why: "it is of a later version", Help: "certificate requests"},
+	{Name: "healthcheck", Where: SectionHeader, Args: "<name>", Min: 1, Max: 1, State: Refused, Since: "3.4", Why: "it is of a later version", Help: "a named health check"},
 }
 
 // sectionKeywords presents the sections as keyword rows.
@@ -65,7 +85,7 @@ func sectionKeywords() []Keyword {
 	rows := make([]Keyword, len(sectionRows))
 	for i, row := range sectionRows {
 		rows[i] = Keyword{Name: row.name, Where: SectionHeader, Args: row.args, Max: -1, State: row.state, Help: row.help}
-		if row.state == Refused {
+		if row.state == Refused || row.state == NoEffect {
 			rows[i].Help, rows[i].Why, _ = strings.Cut(row.help, "; ")
 		}
 	}
@@ -85,7 +105,7 @@ func sectionNames() []string {
 
 // leaveSection forgets the current section: a file starts outside of any.
 func (p *parser) leaveSection() {
-	p.section, p.sectionName, p.px, p.broken = 0, "", nil, false
+	p.section, p.sectionName, p.px, p.broken, p.sectionState = 0, "", nil, false, Done
 }
 
 // openSection starts a section if words is the header of one.
@@ -98,9 +118,10 @@ func (p *parser) openSection(words []Word) bool {
 		}
 	}
 	if row == nil {
-		return false
+		return p.laterSection(words[0])
 	}
 	p.leaveSection()
+	p.sectionState = row.state
 	p.section, p.sectionName = row.where, row.name
 	if row.where == 0 && len(words) > 1 {
 		p.sectionName = words[1].Text
@@ -120,8 +141,22 @@ func (p *parser) openSection(words []Word) bool {
 		p.unsupported(words[0], "section '%s' is not supported by this version yet", row.name)
 	case Refused:
 		p.unsupported(words[0], "section '%s' is not supported: %s", row.name, row.help)
+	case NoEffect:
+		_, why, _ := strings.Cut(row.help, "; ")
+		p.warn(words[0], "section '%s' has no effect: %s", row.name, why)
 	}
 	return true
+}
+
+// laterSection refuses the header of a section that a later version brought.
+func (p *parser) laterSection(w Word) bool {
+	for i := range laterSections {
+		if kw := &laterSections[i]; kw.Name == w.Text {
+			p.tooNew(w, kw)
+			return true
+		}
+	}
+	return false
 }
 
 func openGlobal(p *parser, _ *sectionRow, words []Word) {
@@ -275,6 +310,9 @@ func (p *parser) addProxy(s *section) {
 		} else {
 			p.frontend[name] = s
 		}
+	}
+	if at, used := p.logForwards[name]; used {
+		p.report(Alert, s.name, "%s '%s' has the same name as the log-forward section declared at %s", kind, name, at).Accepted = "another name"
 	}
 	if old != nil && kind == Listen && old.px.Kind == Backend {
 		p.report(Warning, s.name, "listen '%s' has the same name as backend '%s' declared at %s: the name leads to that one", name, name, old.name).Accepted = "another name"
