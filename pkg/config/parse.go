@@ -97,6 +97,10 @@ type parser struct {
 
 	later []func() // what is judged when all lines are known, in file order
 
+	samples  *samples        // fetches and converters by name
+	patterns map[string]bool // files of patterns that were named
+	aclIDs   map[int]bool    // "-u" of ACLs
+
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
 
@@ -119,6 +123,9 @@ func newParser(sources []Source, opt Options) *parser {
 		backend:  map[string]*section{},
 		proxyIDs: map[int]*section{},
 		guids:    map[string]string{},
+		samples:  sharedSamples(),
+		patterns: map[string]bool{},
+		aclIDs:   map[int]bool{},
 		once:     map[string]Pos{},
 		badModes: map[Pos]bool{},
 
@@ -166,6 +173,10 @@ func (p *parser) report(sev Severity, pos Pos, format string, a ...any) *Diagnos
 
 func (p *parser) alert(w Word, format string, a ...any) *Diagnostic {
 	return p.report(Alert, p.pos(w), format, a...)
+}
+
+func (p *parser) alertAt(pos Pos, format string, a ...any) *Diagnostic {
+	return p.report(Alert, pos, format, a...)
 }
 
 func (p *parser) warn(w Word, format string, a ...any) *Diagnostic {

@@ -31,6 +31,7 @@ type section struct {
 
 	mode   string // of a "mode" line; "": none, which is tcp
 	modeAt Pos
+	acls   map[string]*ACL // by name
 }
 
 // sectionRow is one keyword that starts a section.

@@ -1,0 +1,33 @@
+package config
+
+// payloadFetches are samples of the bytes in the buffers (manual, section 7.3.5).
+var payloadFetches = []fetchRow{
+	{"distcc_body", "string[,integer]", TypeBinary, atContent, Pending, ""},
+	{"distcc_param", "string[,integer]", TypeInt, atContent, Pending, ""},
+	{"payload", "integer,integer", TypeBinary, atContent, Pending, ""},
+	{"payload_lv", "integer,integer[,string]", TypeBinary, atContent, Pending, ""},
+	{"rdp_cookie", "[string]", TypeString, atRequest, Pending, ""},
+	{"rdp_cookie_cnt", "[string]", TypeInt, atRequest, Pending, ""},
+	{"rep_ssl_hello_type", "", TypeInt, atResponse, Pending, ""},
+	{"req.len", "", TypeInt, atRequest, Pending, "bytes of the request that are in the buffer"},
+	{"req.payload", "integer,integer", TypeBinary, atRequest, Pending, "bytes of the request from an offset on"},
+	{"req.payload_lv", "integer,integer[,string]", TypeBinary, atRequest, Pending, ""},
+	{"req.proto_http", "", TypeBool, sinceRequest, Pending, "whether the request begins like HTTP"},
+	{"req.rdp_cookie", "[string]", TypeString, atRequest, Pending, "an RDP cookie of the request"},
+	{"req.rdp_cookie_cnt", "[string]", TypeInt, atRequest, Pending, ""},
+	{"req.ssl_alpn", "", TypeString, atRequest, Pending, "application protocols that a TLS client offers"},
+	{"req.ssl_ec_ext", "", TypeBool, atRequest, Pending, ""},
+	{"req.ssl_hello_type", "", TypeInt, atRequest, Pending, "type of the TLS hello of the client"},
+	{"req.ssl_sni", "", TypeString, atRequest, Pending, "server name that a TLS client asks for"},
+	{"req.ssl_st_ext", "", TypeInt, atRequest, Pending, ""},
+	{"req.ssl_ver", "", TypeInt, atRequest, Pending, ""},
+	{"req_len", "", TypeInt, atRequest, Pending, ""},
+	{"req_proto_http", "", TypeBool, sinceRequest, Pending, ""},
+	{"req_ssl_hello_type", "", TypeInt, atRequest, Pending, ""},
+	{"req_ssl_sni", "", TypeString, atRequest, Pending, ""},
+	{"req_ssl_ver", "", TypeInt, atRequest, Pending, ""},
+	{"res.len", "", TypeInt, atResponse, Pending, ""},
+	{"res.payload", "integer,integer", TypeBinary, atResponse, Pending, ""},
+	{"res.payload_lv", "integer,integer[,string]", TypeBinary, atResponse, Pending, ""},
+	{"res.ssl_hello_type", "", TypeInt, atResponse, Pending, ""},
+}
