@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/sluice-lb/sluice/pkg/appliance"
+	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
@@ -29,8 +30,8 @@ func (m *machine) Check(ctx context.Context, f appliance.Files) (appliance.Repor
 	}
 	var proxy, network judgement
 	var all sync.WaitGroup
-	all.Go(func() { proxy = judge(ctx, dir, m.proxyd, "-c", "-f", appliance.ProxyFile) })
-	all.Go(func() { network = judge(ctx, dir, m.netd, "-c", "-config", "network") })
+	all.Go(func() { proxy = judge(ctx, dir, proxyFindings, m.proxyd, "-c", "-W", "-f", appliance.ProxyFile) })
+	all.Go(func() { network = judge(ctx, dir, networkFindings, m.netd, "-c", "-config", "network") })
 	all.Wait()
 	if err := errors.Join(proxy.err, network.err); err != nil {
 		return appliance.Report{}, err
@@ -69,8 +70,9 @@ type judgement struct {
 	err      error // there is none
 }
 
-// judge runs a program that checks files in dir.
-func judge(ctx context.Context, dir, program string, args ...string) judgement {
+// judge runs a program that checks files in dir; read makes findings of what it
+// says.
+func judge(ctx context.Context, dir string, read func(string) []appliance.Finding, program string, args ...string) judgement {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	// The service manager's socket is not for our children.
@@ -82,7 +84,7 @@ func judge(ctx context.Context, dir, program string, args ...string) judgement {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()
-	j := judgement{valid: err == nil, findings: parseFindings(stderr.String())}
+	j := judgement{valid: err == nil, findings: read(stderr.String())}
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case err == nil:
@@ -94,27 +96,38 @@ func judge(ctx context.Context, dir, program string, args ...string) judgement {
 	return j
 }
 
-// placePattern is "[SEVERITY] file:line:column: message"; severity, line and
-// column may be missing.
-var placePattern = regexp.MustCompile(`^(?:\[(ALERT|WARNING)\] )?(?:([A-Za-z0-9._@+/-]+)(?::(\d+):(\d+))?: )?(.*)$`)
+// proxyFindings reads the lines of "proxyd -c". Notices are for whoever runs it by
+// hand.
+func proxyFindings(text string) []appliance.Finding {
+	var out []appliance.Finding
+	for line := range strings.Lines(text) {
+		d, ok := config.ParseHAProxy(strings.TrimSuffix(line, "\n"))
+		if !ok || d.Severity != config.Alert && d.Severity != config.Warning {
+			continue
+		}
+		f := appliance.Finding{File: d.Pos.File, Line: d.Pos.Line, Column: d.Pos.Col, Severity: "alert", Message: d.Message}
+		if d.Severity == config.Warning {
+			f.Severity = "warning"
+		}
+		out = append(out, f)
+	}
+	return out
+}
 
-// finalAlert is proxyd's last word, which finds nothing by itself.
-const finalAlert = "fatal errors found in configuration"
+// placePattern is "file:line:column: message"; line and column may be missing.
+var placePattern = regexp.MustCompile(`^(?:([A-Za-z0-9._@+/-]+)(?::(\d+):(\d+))?: )?(.*)$`)
 
-// parseFindings reads the lines of "proxyd -c" and "netd -c".
-func parseFindings(text string) []appliance.Finding {
+// networkFindings reads the lines of "netd -c".
+func networkFindings(text string) []appliance.Finding {
 	var out []appliance.Finding
 	for line := range strings.Lines(text) {
 		match := placePattern.FindStringSubmatch(strings.TrimSpace(line))
-		if match == nil || match[5] == "" || match[5] == finalAlert {
+		if match == nil || match[4] == "" {
 			continue
 		}
-		f := appliance.Finding{File: match[2], Severity: "alert", Message: match[5]}
-		if match[1] == "WARNING" {
-			f.Severity = "warning"
-		}
-		f.Line, _ = strconv.Atoi(match[3]) // the pattern has digits only
-		f.Column, _ = strconv.Atoi(match[4])
+		f := appliance.Finding{File: match[1], Severity: "alert", Message: match[4]}
+		f.Line, _ = strconv.Atoi(match[2]) // the pattern has digits only
+		f.Column, _ = strconv.Atoi(match[3])
 		out = append(out, f)
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-lb/sluice/pkg/appliance"
+	"github.com/sluice-lb/sluice/pkg/config"
 )
 
 // checkLimit bounds the programs that judge the saved configuration.
@@ -20,7 +21,7 @@ const checkLimit = 10 * time.Second
 
 // judges are the programs that load the configuration, as they check it.
 var judges = [][]string{
-	{"/usr/sbin/proxyd", "-c", "-q", "-f", "/etc/sluice/proxy.cfg"},
+	{"/usr/sbin/proxyd", "-c", "-W", "-f", "/etc/sluice/proxy.cfg"},
 	{"/usr/sbin/netd", "-c", "-config", "/etc/sluice/network"},
 }
 
@@ -61,6 +62,18 @@ func (m *machine) configure(ctx context.Context) error {
 	return errors.Join(err, appliance.PublishData(m.runDir, m.data.status))
 }
 
+// firstFault returns the first alert of a program that speaks as HAProxy does, or
+// the first line of one that does not.
+func firstFault(text string) string {
+	for line := range strings.Lines(text) {
+		if d, ok := config.ParseHAProxy(strings.TrimSpace(line)); ok && d.Severity == config.Alert {
+			return d.Error()
+		}
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return first
+}
+
 // tryFiles puts a revision, which an image with other programs has checked, in
 // force and lets the programs judge it that are about to load it. No supervisor
 // waits for children yet, so this may.
@@ -78,8 +91,7 @@ func (m *machine) tryFiles(ctx context.Context, n int, f appliance.Files) error 
 			cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 			cmd.Stderr = &stderr
 			if err := cmd.Run(); err != nil {
-				first, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
-				errs[i] = fmt.Errorf("revision %d: %s: %w: %s", n, filepath.Base(args[0]), err, first)
+				errs[i] = fmt.Errorf("revision %d: %s: %w: %s", n, filepath.Base(args[0]), err, firstFault(stderr.String()))
 			}
 		})
 	}

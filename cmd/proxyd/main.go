@@ -14,91 +14,135 @@ import (
 	"io"
 	"os"
 
-	"github.com/hashicorp/go-multierror"
 	"github.com/sluice-lb/sluice/pkg/config"
 )
 
 // version is set by the image builder (-ldflags -X main.version=...).
 var version = "dev"
 
-// compatible is the HAProxy version whose language is spoken.
-const compatible = "3.0"
-
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
-		report(os.Stderr, err)
+	err := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	if code := exitCode(0); errors.As(err, &code) {
+		os.Exit(int(code))
+	} else if err != nil {
 		os.Exit(1)
 	}
 }
 
-// run is the whole program. An error has not been printed yet.
+// exitCode is an error that has nothing to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// run is the whole program. It has printed the error that it returns.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 	a, err := parseArgs(args)
-	if err != nil {
-		return err
+	m := &messages{w: stderr, quiet: a.silent()}
+	if err == nil {
+		err = execute(ctx, args, a, m, stdout)
 	}
+	code, faulty := exitCode(0), (*faultyCondition)(nil)
+	switch {
+	case errors.Is(err, errUsage):
+		printVersion(stdout, false)
+		printUsage(stderr)
+	case errors.As(err, &faulty):
+		m.problems(err)
+		return exitCode(2)
+	case !errors.As(err, &code):
+		m.problems(err)
+	}
+	return err
+}
+
+// execute does what the command line asks for.
+func execute(ctx context.Context, args []string, a *arguments, m *messages, stdout io.Writer) error {
 	switch {
 	case a.help:
+		printVersion(stdout, false)
 		printUsage(stdout)
 		return nil
 	case a.version > 0:
 		printVersion(stdout, a.version > 1)
 		return nil
-	}
-	if a.quiet {
-		stdout = io.Discard
+	case a.memoryHelp:
+		printMemoryHelp(stdout)
+		return nil
+	case a.condition != nil:
+		return evaluate(*a.condition)
+	case len(a.files) == 0 && len(a.classes) > 0:
+		printClasses(stdout, a.classes, (&program{}).commands())
+		return nil
 	}
 	if a.chdir != "" {
 		if err := os.Chdir(a.chdir); err != nil {
-			return err
+			return fmt.Errorf("Could not change to directory %s : %s", a.chdir, reason(errors.Unwrap(err)))
 		}
 	}
-	if len(a.files) == 0 {
-		return errors.New("no configuration file: accepted are -f FILE or a directory of *.cfg files, more than once, or -- FILE")
-	}
-	conf, err := load(a.files, stderr, a.quiet)
+	master, err := masterSocket(a.socket)
 	if err != nil {
-		report(stderr, err)
-		return errors.New("fatal errors found in configuration")
+		return err
 	}
+	out, say := stdout, m
+	if isDaemonChild() { // its parent has said it all
+		out, say = io.Discard, &messages{w: io.Discard}
+	}
+	c, err := load(a, say)
+	if a.lines != nil && c != nil {
+		a.lines.print(out, c.record.Lines)
+	}
+	if err != nil {
+		return err
+	}
+	c.print(a, out)
 	if a.check {
-		fmt.Fprintln(stdout, "Configuration file is valid")
-		return nil
+		return c.verdict(a, stdout)
 	}
-	if (a.daemon || conf.Global.Daemon) && !a.foreground && !isDaemonChild() {
+	if (a.daemon || c.conf.Global.Daemon) && !a.foreground && !isDaemonChild() {
 		return daemonize(ctx, args)
 	}
-	return serve(ctx, a, conf, stdout, stderr)
+	if !a.reachable(c.conf) {
+		m.message(config.Alert, "No enabled listener found (check for 'bind' directives) ! Exiting.")
+		return exitCode(1)
+	}
+	if a.takeover != "" {
+		m.message(config.Notice, "-x option: listeners come from the service manager or are shared; %s is not asked for them", a.takeover)
+	}
+	if a.silent() {
+		stdout = io.Discard
+	}
+	return serve(ctx, a, master, c.conf, stdout, m)
 }
 
-// load reads and parses the files and prints warnings. All alerts are in the
-// error.
-func load(files []string, stderr io.Writer, quiet bool) (*config.Config, error) {
-	sources, err := config.ReadFiles(files)
+// evaluate answers -cc.
+func evaluate(condition string) error {
+	ok, err := config.Evaluate(condition, os.LookupEnv)
 	if err != nil {
-		return nil, err
+		return &faultyCondition{err}
 	}
-	host, _ := os.Hostname()
-	conf, warnings, err := config.Parse(sources, config.Options{Getenv: os.LookupEnv, Hostname: host})
-	if !quiet {
-		for _, w := range warnings {
-			fmt.Fprintf(stderr, "[WARNING] %v\n", w)
+	if !ok {
+		return exitCode(1)
+	}
+	return nil
+}
+
+// faultyCondition is the fault of a -cc expression.
+type faultyCondition struct{ err error }
+
+func (e *faultyCondition) Error() string {
+	return "config : Failed to evaluate condition: " + e.err.Error()
+}
+
+// environment are the variables that the files see: those of the process, and the
+// name among peers.
+func environment(a *arguments, host string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if name != "HAPROXY_LOCALPEER" {
+			return os.LookupEnv(name)
 		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return conf, nil
-}
-
-// report prints an error, each part of an aggregate on a line of its own.
-func report(w io.Writer, err error) {
-	var all *multierror.Error
-	if !errors.As(err, &all) {
-		fmt.Fprintf(w, "[ALERT] %v\n", err)
-		return
-	}
-	for _, e := range all.Errors {
-		fmt.Fprintf(w, "[ALERT] %v\n", e)
+		if a.peer != "" {
+			return a.peer, true
+		}
+		return host, true
 	}
 }

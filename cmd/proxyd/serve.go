@@ -22,28 +22,29 @@ type program struct {
 	engine  *proxy.Engine
 	manager *manager
 	log     *slog.Logger
-	stderr  io.Writer
+	say     *messages
 	sockets *sockets
+	master  *config.StatsSocket // of -S; nil: none
 
 	mu sync.Mutex // one reload at a time
 }
 
 // serve runs the proxy until a signal, or ctx's end, stops it.
-func serve(ctx context.Context, a *arguments, conf *config.Config, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, a *arguments, master *config.StatsSocket, conf *config.Config, stdout io.Writer, m *messages) error {
 	// Signals are caught from here on: one that comes while sockets are bound must
 	// not kill the process half-way.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	p := &program{args: a, manager: newManager(), stderr: stderr}
-	p.log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{ReplaceAttr: p.manager.dropTime}))
-	if a.quiet {
+	p := &program{args: a, master: master, manager: newManager(), say: m}
+	p.log = slog.New(slog.NewTextHandler(m.w, &slog.HandlerOptions{ReplaceAttr: p.manager.dropTime}))
+	if a.silent() {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	engine, err := proxy.Start(conf, proxy.Options{
 		Log: p.log, Resolver: &net.Resolver{}, Adopted: p.manager.inherited(), Store: p.manager.store(),
-		Maxconn: a.maxconn, Stdout: stdout, Stderr: stderr,
+		Maxconn: a.maxconn, Stdout: stdout, Stderr: m.w,
 	})
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func serve(ctx context.Context, a *arguments, conf *config.Config, stdout, stder
 
 	p.sockets = newSockets(p.commands())
 	defer p.sockets.close()
-	if err := p.sockets.open(a.socket, conf); err != nil {
+	if err := p.sockets.open(p.master, conf); err != nil {
 		return err
 	}
 	if err := p.announce(conf); err != nil {
@@ -125,7 +126,8 @@ func (p *program) loop(ctx context.Context, signals <-chan os.Signal) error {
 				p.engine.SoftStop()
 			case syscall.SIGUSR2:
 				if err := p.reload(); err != nil {
-					report(p.stderr, fmt.Errorf("reload refused, the running configuration stays: %w", err))
+					p.say.problems(err)
+					p.say.message(config.Alert, "reload refused, the running configuration stays")
 				}
 			case syscall.SIGHUP:
 				p.logServers()
@@ -144,11 +146,12 @@ func (p *program) reload() error {
 	defer p.mu.Unlock()
 	p.manager.reloading()
 	defer func() { p.manager.ready(p.status()) }()
-	conf, err := load(p.args.files, p.stderr, p.args.quiet)
+	c, err := load(p.args, p.say)
 	if err != nil {
 		return err
 	}
-	sockets, err := p.sockets.prepare(p.args.socket, conf)
+	conf := c.conf
+	sockets, err := p.sockets.prepare(p.master, conf)
 	if err != nil {
 		return err
 	}
@@ -184,8 +187,8 @@ func (p *program) commands() []ctl.Command {
 				return err
 			}},
 		ctl.Command{Name: "show version", Help: "print the version", Run: func(_ context.Context, _ *ctl.Request, w io.Writer) error {
-			printVersion(w, false)
-			return nil
+			_, err := fmt.Fprintln(w, languageLine())
+			return err
 		}},
 	)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-multierror"
@@ -32,11 +33,31 @@ type socketChange struct {
 	fresh map[config.StatsSocket]net.Listener // under their path with newSuffix
 }
 
+// masterSocket reads the value of -S: a path, and options of "stats socket" after
+// commas. "" is none.
+func masterSocket(value string) (*config.StatsSocket, error) {
+	if value == "" {
+		return nil, nil
+	}
+	words := strings.Split(value, ",")
+	line := "global\n stats socket " + config.Quote(words[0]) + " level admin mode 600"
+	for _, word := range words[1:] {
+		line += " " + config.Quote(word)
+	}
+	conf, _, err := config.Parse([]config.Source{{Name: "-S", Text: []byte(line + "\n")}}, config.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s := conf.Global.Sockets[0]
+	s.Pos = config.Pos{}
+	return &s, nil
+}
+
 // newSuffix ends the path of a socket until its change is in force.
 const newSuffix = ".new"
 
 // open makes the set of open sockets that of conf and the path of -S.
-func (s *sockets) open(master string, conf *config.Config) error {
+func (s *sockets) open(master *config.StatsSocket, conf *config.Config) error {
 	change, err := s.prepare(master, conf)
 	if err != nil {
 		return err
@@ -45,10 +66,10 @@ func (s *sockets) open(master string, conf *config.Config) error {
 }
 
 // prepare does what can fail: it binds the sockets that are not open yet.
-func (s *sockets) prepare(master string, conf *config.Config) (*socketChange, error) {
+func (s *sockets) prepare(master *config.StatsSocket, conf *config.Config) (*socketChange, error) {
 	change := &socketChange{want: map[config.StatsSocket]bool{}, fresh: map[config.StatsSocket]net.Listener{}}
-	if master != "" {
-		change.want[config.StatsSocket{Path: master, Mode: 0o600, Level: "admin"}] = true
+	if master != nil {
+		change.want[*master] = true
 	}
 	for _, c := range conf.Global.Sockets {
 		c.Pos = config.Pos{} // an edit elsewhere in the file is no other socket
@@ -84,6 +105,16 @@ func (s *sockets) commit(change *socketChange) error {
 	for c := range change.want {
 		paths[c.Path] = true
 	}
+	// New ones first: a client whose connection ends with an old one may come back
+	// at once.
+	for c, l := range change.fresh {
+		if err := os.Rename(c.Path+newSuffix, c.Path); err != nil {
+			errs = multierror.Append(errs, err)
+			_ = l.Close()
+			continue
+		}
+		s.active[c] = s.serve(c, l)
+	}
 	for c, cancel := range s.active {
 		if change.want[c] {
 			continue
@@ -93,14 +124,6 @@ func (s *sockets) commit(change *socketChange) error {
 		if !paths[c.Path] {
 			_ = os.Remove(c.Path)
 		}
-	}
-	for c, l := range change.fresh {
-		if err := os.Rename(c.Path+newSuffix, c.Path); err != nil {
-			errs = multierror.Append(errs, err)
-			_ = l.Close()
-			continue
-		}
-		s.active[c] = s.serve(c, l)
 	}
 	return errs.ErrorOrNil()
 }

@@ -65,7 +65,7 @@ func reload(ctx context.Context, s *shell, args []string) error {
 
 // judge runs the program that would load the files.
 func judge(ctx context.Context, s *shell, file string) error {
-	cmd := exec.CommandContext(ctx, "proxyd", "-c", "-f", file)
+	cmd := exec.CommandContext(ctx, "proxyd", "-c", "-V", "-W", "-f", file)
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
 		cmd = exec.CommandContext(ctx, "netd", "-c", "-config", file)
 	}

@@ -85,7 +85,7 @@ func expandPath(path string) ([]string, error) {
 		if e.IsDir() || strings.HasPrefix(name, ".") || filepath.Ext(name) != ".cfg" {
 			continue
 		}
-		files = append(files, filepath.Join(path, name))
+		files = append(files, path+"/"+name) // as HAProxy names them
 	}
 	return files, nil
 }
