@@ -126,22 +126,38 @@ func balanceRandom(p *parser, b *Balance, st *statement) bool {
 	return true
 }
 
+// balanceHash keeps the expression: it is judged in each proxy that has it.
 func balanceHash(p *parser, b *Balance, st *statement) bool {
-	words := st.args[1:]
-	if len(words) == 0 || words[0].Text == "" {
+	if st.arg(1).Text == "" || len(st.args) < 2 {
 		p.alert(st.arg(1), "balance hash requires a sample expression").Accepted = "balance hash <expression>"
 		return false
 	}
-	e, rest, ok := p.parseExpr(words, PlaceSetServer)
-	if !ok {
+	if len(st.args) > 2 && st.args[2].Text != "" {
+		p.alert(st.args[2], "balance hash takes no other argument, got '%s'", st.args[2].Text).Accepted = "balance hash <expression>"
 		return false
 	}
-	if len(rest) > 0 && rest[0].Text != "" {
-		p.alert(rest[0], "balance hash takes no other argument, got '%s'", rest[0].Text).Accepted = "balance hash <expression>"
-		return false
-	}
-	b.Args, b.Expr = nil, e
+	b.Args = nil
+	p.px.hashed = p.keepWord(st.args[1])
 	return true
+}
+
+// keptWord is a word that is judged when all lines are known.
+type keptWord struct {
+	word       Word
+	file       string
+	line, cols int
+}
+
+func (p *parser) keepWord(w Word) keptWord {
+	return keptWord{word: w, file: p.file, line: p.line, cols: p.width}
+}
+
+// at runs f with the place of a kept word as the current one.
+func (p *parser) at(k keptWord, f func()) {
+	file, line, cols := p.file, p.line, p.width
+	p.file, p.line, p.width = k.file, k.line, k.cols
+	f()
+	p.file, p.line, p.width = file, line, cols
 }
 
 // balanceCookie reads "rdp-cookie[(<name>)]".
@@ -171,6 +187,7 @@ func balanceLogHash(p *parser, _ *Balance, st *statement) bool {
 		p.alert(st.arg(1), "balance log-hash requires a converter list").Accepted = "balance log-hash <converter>[,<converter>...]"
 		return false
 	}
+	p.px.hashed = p.keepWord(st.args[1])
 	return true
 }
 

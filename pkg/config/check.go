@@ -18,9 +18,12 @@ func (p *parser) check() {
 	for _, s := range p.sections {
 		numberParts(s)
 		p.cfg.Proxies = append(p.cfg.Proxies, s.px)
+		p.checkFCGI(s)
 		if !s.px.Disabled && !s.faulty {
 			p.checkMode(s)
 			p.checkDefaultBackend(s)
+			p.checkBalance(s)
+			p.checkHTTP(s)
 			p.checkBinds(s, bound)
 			p.checkTimeouts(s)
 			p.checkLogs(s)
@@ -114,17 +117,6 @@ func freeID(used map[int]bool, next int) (id, at int) {
 	return next, next
 }
 
-// checkMode refuses proxies in another mode than tcp. A defaults section may set
-// one as long as no proxy takes it over; its line is reported once.
-func (p *parser) checkMode(s *section) {
-	if s.mode == "" || s.mode == "tcp" || p.badModes[s.modeAt] {
-		return
-	}
-	p.badModes[s.modeAt] = true
-	d := p.report(Alert, s.modeAt, "'mode %s' of %s '%s' is not supported by this version: only TCP is relayed", s.mode, s.px.Kind, s.px.Name)
-	d.Unsupported, d.Accepted = true, "mode tcp"
-}
-
 func (p *parser) checkDefaultBackend(s *section) {
 	name := s.px.DefaultBackend
 	if name == "" {
@@ -136,6 +128,7 @@ func (p *parser) checkDefaultBackend(s *section) {
 		return
 	}
 	if target != nil {
+		p.checkModes(s, target)
 		return
 	}
 	if p.backends == nil {

@@ -27,9 +27,9 @@ var httpKeywords = []Keyword{
 		parse: words("compression direction", "request", "response", "both")}),
 	forHTTP(Keyword{Name: "errorfile", Where: inProxy, Args: "<code> <file>", Min: 2, Max: 2, Help: "file with an error response", parse: parseErrorStatus}),
 	forHTTP(Keyword{Name: "errorfiles", Where: inProxy, Args: "<name> [<code>...]", Min: 1, Max: -1, Help: "error responses of a section", parse: parseErrorFiles}),
-	forHTTP(Keyword{Name: "errorloc", Where: inProxy, Args: "<code> <url>", Min: 2, Max: -1, Help: "redirection for an error", parse: parseErrorStatus}),
-	forHTTP(Keyword{Name: "errorloc302", Where: inProxy, Args: "<code> <url>", Min: 2, Max: -1, Help: "redirection for an error", parse: parseErrorStatus}),
-	forHTTP(Keyword{Name: "errorloc303", Where: inProxy, Args: "<code> <url>", Min: 2, Max: -1, Help: "redirection for an error", parse: parseErrorStatus}),
+	forHTTP(Keyword{Name: "errorloc", Where: inProxy, Args: "<code> <url>", Min: 2, Max: 2, Help: "redirection for an error", parse: parseErrorStatus}),
+	forHTTP(Keyword{Name: "errorloc302", Where: inProxy, Args: "<code> <url>", Min: 2, Max: 2, Help: "redirection for an error", parse: parseErrorStatus}),
+	forHTTP(Keyword{Name: "errorloc303", Where: inProxy, Args: "<code> <url>", Min: 2, Max: 2, Help: "redirection for an error", parse: parseErrorStatus}),
 	forHTTP(Keyword{Name: "http-error", Where: inProxy, Args: "status <code> [<option>...]", Max: -1, Help: "an error response", parse: parseHTTPError}),
 	forHTTP(Keyword{Name: "http-reuse", Where: inBack, Args: "never | safe | aggressive | always", Min: 1, Max: 1, Help: "sharing of server connections",
 		parse: words("http-reuse", "never", "safe", "aggressive", "always")}),
@@ -39,7 +39,7 @@ var httpKeywords = []Keyword{
 	forHTTP(Keyword{Name: "monitor-uri", Where: inFront, Args: "<uri>", Min: 1, Max: 1, Help: "request that is answered at once"}),
 	forHTTP(Keyword{Name: "redirect", Where: inProxy &^ InDefaults, Args: redirectForm, Max: -1, Help: "answer with a redirection", parse: parseRedirect}),
 	forHTTP(Keyword{Name: "unique-id-header", Where: inProxy, Args: "<header>", Min: 1, Max: -1, Help: "header with the id of the request"}),
-	forHTTP(Keyword{Name: "use-fcgi-app", Where: inBack &^ InDefaults, Strict: true, Args: "<name>", Min: 1, Max: -1, Help: "speak FastCGI to the servers"}),
+	forHTTP(Keyword{Name: "use-fcgi-app", Where: inBack &^ InDefaults, Strict: true, Args: "<name>", Min: 1, Max: -1, Help: "speak FastCGI to the servers", parse: parseFCGI}),
 	{Name: "quic-initial", Where: inFront, Max: -1, State: Refused, Since: "3.1", Help: "rules for the first packet of QUIC"},
 
 	forHTTP(Keyword{Name: "http-request", Where: inProxy, Args: "<action> [if | unless <condition>]", Max: -1, Named: true, Help: "a rule about requests", parse: httpRule(requestActions)}),
@@ -158,7 +158,10 @@ func (p *parser) errorStatus(w Word, what string) bool {
 
 func parseErrorStatus(p *parser, st *statement) { p.errorStatus(st.args[0], st.kw.Name) }
 
+func parseFCGI(p *parser, st *statement) { p.px.fcgi = p.keepWord(st.args[0]) }
+
 func parseErrorFiles(p *parser, st *statement) {
+	p.px.errorFiles = append(p.px.errorFiles, p.keepWord(st.args[0]))
 	for _, w := range st.args[1:] {
 		if w.Text == "" || !p.errorStatus(w, st.kw.Name) {
 			return
@@ -277,21 +280,33 @@ func (p *parser) httpAction(st *statement, actions []string) {
 	if n, counted := httpActionArgs[w.Text]; counted {
 		p.httpArguments(st, n)
 	}
-	if w.Text == "redirect" {
+	switch w.Text {
+	case "redirect":
 		p.redirectRule(st, st.args[1:])
+	case "deny", "tarpit", "return":
+		p.httpReply(st)
+	case "auth":
+		rest := st.args[1:]
+		if len(rest) > 1 && rest[0].Text == "realm" {
+			rest = rest[2:]
+		}
+		p.ruleEnd(st, rest)
 	}
 }
 
 // httpArguments judges an action with n arguments and perhaps a condition.
 func (p *parser) httpArguments(st *statement, n int) {
 	rest := st.args[1:]
-	for i := range n {
-		if i >= len(rest) || rest[i].Text == "" || rest[i].Text == "if" || rest[i].Text == "unless" {
-			p.alert(st.arg(i+1), "'%s %s' expects %s", st.kw.Name, st.args[0].Text, plural(n)).Accepted = st.kw.synopsis()
-			return
-		}
+	if len(rest) < n {
+		p.alert(st.arg(len(st.args)), "'%s %s' expects %s", st.kw.Name, st.args[0].Text, plural(n)).Accepted = st.kw.synopsis()
+		return
 	}
-	if rest = rest[n:]; len(rest) == 0 || rest[0].Text == "" {
+	p.ruleEnd(st, rest[n:])
+}
+
+// ruleEnd judges what follows an action.
+func (p *parser) ruleEnd(st *statement, rest []Word) {
+	if len(rest) == 0 || rest[0].Text == "" {
 		return
 	}
 	if rest[0].Text != "if" && rest[0].Text != "unless" {
@@ -299,6 +314,44 @@ func (p *parser) httpArguments(st *statement, n int) {
 		return
 	}
 	p.httpCondition(rest, PlaceFrontHeader)
+}
+
+// replyOptions count the arguments of the options of an answer.
+var replyOptions = map[string]int{
+	"status": 1, "deny_status": 1, "content-type": 1, "errorfiles": 1, "errorfile": 1, "default-errorfiles": 0,
+	"file": 1, "lf-file": 1, "string": 1, "lf-string": 1, "hdr": 2,
+}
+
+// httpReply judges "deny", "tarpit" and "return".
+func (p *parser) httpReply(st *statement) {
+	i := 1
+	for i < len(st.args) {
+		n, known := replyOptions[st.args[i].Text]
+		if !known {
+			break
+		}
+		if i+n >= len(st.args) {
+			p.alert(st.arg(len(st.args)), "'%s' expects %s", st.args[i].Text, plural(n)).Accepted = st.kw.synopsis()
+			return
+		}
+		if status := st.args[i].Text == "status" || st.args[i].Text == "deny_status"; status && !p.replyStatus(st, st.args[i+1]) {
+			return
+		}
+		i += n + 1
+	}
+	p.ruleEnd(st, st.args[i:])
+}
+
+// replyStatus judges the status of an answer: "return" has more of them.
+func (p *parser) replyStatus(st *statement, w Word) bool {
+	if st.args[0].Text != "return" {
+		return p.errorStatus(w, st.kw.Name)
+	}
+	if n := atol(w.Text); n < 200 || n > 599 {
+		p.alert(w, "'%s return': unexpected status code '%s'", st.kw.Name, w.Text).Accepted = "200 to 599"
+		return false
+	}
+	return true
 }
 
 // exceptArgument judges the network behind "except".

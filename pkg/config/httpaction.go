@@ -31,4 +31,5 @@ var httpActionArgs = map[string]int{
 	"allow": 0, "reject": 0, "cache-use": 1, "cache-store": 1, "disable-l7-retry": 0, "wait-for-handshake": 0,
 	"add-header": 2, "set-header": 2, "replace-header": 3, "replace-value": 3, "replace-path": 2, "replace-pathq": 2, "replace-uri": 2, "early-hint": 2,
 	"set-method": 1, "set-path": 1, "set-pathq": 1, "set-query": 1, "set-uri": 1, "set-log-level": 1, "set-nice": 1,
+	"strict-mode": 1,
 }

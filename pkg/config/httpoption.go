@@ -17,11 +17,11 @@ var httpOptions = []Keyword{
 		Help: "headers with unusual names", parse: words("option http-restrict-req-hdr-names", "preserve", "delete", "reject")}),
 
 	statsPage("admin", inProxy&^InDefaults, "if | unless <condition>", 0, "who may change servers", parseStatsAdmin),
-	statsPage("auth", inProxy, "<user>[:<password>]", 1, "an account", nil),
+	statsPage("auth", inProxy, "<user>[:<password>]", 1, "an account", parseStatsAuth),
 	statsPage("enable", inProxy, "", 0, "serve the page", nil),
 	statsPage("hide-version", inProxy, "", 0, "do not show the version", nil),
 	statsPage("http-request", inProxy&^InDefaults, "allow | deny | auth [realm <realm>] [if | unless <condition>]", 0, "who may see the page", parseStatsRule),
-	statsPage("realm", inProxy, "<realm>", 1, "realm of the accounts", nil),
+	statsPage("realm", inProxy, "<realm>", 1, "realm of the accounts", parseStatsAuth),
 	statsPage("refresh", inProxy, "<time>", 1, "time between updates", parseStatsRefresh),
 	statsPage("scope", inProxy, "<proxy>", 1, "proxies that are shown", nil),
 	statsPage("show-desc", inProxy, "[<text>]", 0, "show a description", nil),
@@ -53,7 +53,12 @@ func parseStatsAdmin(p *parser, st *statement) { p.requireCondition(st.args, st,
 
 func parseStatsRefresh(p *parser, st *statement) { p.duration(st.args[0], st.kw.Name) }
 
-func parseStatsRule(p *parser, st *statement) { p.httpAction(st, requestActions) }
+func parseStatsAuth(p *parser, _ *statement) { p.px.statsAuth = true }
+
+func parseStatsRule(p *parser, st *statement) {
+	p.px.statsRule = p.pos(st.name[1])
+	p.httpAction(st, requestActions)
+}
 
 // parseForwardFor reads "option forwardfor" and "option originalto".
 func parseForwardFor(p *parser, st *statement) {

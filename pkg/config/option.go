@@ -26,7 +26,8 @@ var optionKeywords = []Keyword{
 	pendingFlag("abortonclose", inBack, "drop a waiting client that has closed its side", func(f *Flags) *bool { return &f.AbortOnClose }),
 	pendingFlag("persist", inBack, "keep clients at a server that is down", func(f *Flags) *bool { return &f.Persist }),
 	pendingFlag("tcp-smart-connect", inBack, "spare the acknowledgement when a server accepts", func(f *Flags) *bool { return &f.SmartConnect }),
-	pendingFlag("transparent", inBack, "connect to the address that the client asked for", func(f *Flags) *bool { return &f.Transparent }),
+	{Name: "option transparent", Where: inBack, Default: "off", No: true, State: Pending,
+		Help: "connect to the address that the client asked for", parse: parseTransparent},
 	pendingFlag("independent-streams", inProxy, "do not count what is sent as activity of the receiver", func(f *Flags) *bool { return &f.IndependentStreams }),
 	pendingFlag("nolinger", inProxy, "close connections with a reset", func(f *Flags) *bool { return &f.NoLinger }),
 

@@ -103,6 +103,7 @@ type parser struct {
 
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
+	judged   map[Pos]bool   // "balance hash" lines whose expression was judged
 
 	// Sections by name, with the place of the name.
 	peers, resolvers, userlists, rings map[string]Pos
@@ -128,6 +129,7 @@ func newParser(sources []Source, opt Options) *parser {
 		aclIDs:   map[int]bool{},
 		once:     map[string]Pos{},
 		badModes: map[Pos]bool{},
+		judged:   map[Pos]bool{},
 
 		peers: map[string]Pos{}, resolvers: map[string]Pos{}, userlists: map[string]Pos{}, rings: builtinRings(),
 		logForwards: map[string]Pos{}, programs: map[string]Pos{}, caches: map[string]Pos{},
@@ -340,10 +342,15 @@ func (p *parser) findKeyword(st *statement, words []Word) bool {
 	return true
 }
 
-// doneKeys lists the names of the rows that are supported.
+// doneKeys lists the names of the rows that are supported; when there is none,
+// those that are understood.
 func doneKeys(family map[string]*Keyword) []string {
 	names := keys(family)
-	return slices.DeleteFunc(names, func(n string) bool { return family[n].State != Done })
+	done := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return family[n].State != Done })
+	if len(done) == 0 {
+		return slices.DeleteFunc(names, func(n string) bool { return family[n].State == Refused })
+	}
+	return done
 }
 
 func (p *parser) unknownKeyword(w Word) {

@@ -139,6 +139,9 @@ func parseStateFile(p *parser, st *statement) {
 }
 
 func parseGUID(p *parser, st *statement) {
+	if old := p.px.px.GUID; old != "" {
+		delete(p.guids, old)
+	}
 	if p.claimGUID(st.args[0], p.px.px.Kind.String()+" '"+p.px.px.Name+"'") {
 		p.px.px.GUID = st.args[0].Text
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -18,10 +19,16 @@ type section struct {
 	serverLines    map[string]int
 	serverIDs      map[int]Pos
 	bindIDs        map[int]Pos
-	defaultBackend Pos  // the "default_backend" line
-	tcplog         Pos  // the "option tcplog" line
-	dispatch       Pos  // the "dispatch" line
-	stats          bool // there is a "stats" line
+	defaultBackend Pos        // the "default_backend" line
+	tcplog         Pos        // the "option tcplog" line
+	dispatch       Pos        // the "dispatch" line
+	transparent    Pos        // the line that asks for transparent connections
+	hashed         keptWord   // what "balance hash" or "balance log-hash" uses
+	errorFiles     []keptWord // sections that "errorfiles" names
+	fcgi           keptWord   // of "use-fcgi-app"
+	stats          bool       // there is a "stats" line
+	statsAuth      bool       // there is a "stats auth" or "stats realm" line
+	statsRule      Pos        // a "stats http-request" line
 	sawBind        bool
 	// Of sections that are no proxies.
 	peers *peersLines
@@ -186,7 +193,7 @@ func openDefaults(p *parser, _ *sectionRow, words []Word) {
 		*s.px = inherit(base, Listen)
 		s.px.Pos, s.px.Name, s.template = pos, name, base.template
 		s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
-		s.mode, s.modeAt = base.mode, base.modeAt
+		s.inheritLines(base)
 	}
 	if old := p.defaults[name]; name != "" && old != nil {
 		s.rival = &old.name
@@ -263,7 +270,7 @@ func newSection(base *section, kind Kind) *section {
 	if base != nil {
 		*s.px = inherit(base, kind)
 		s.template = base.template
-		s.mode, s.modeAt = base.mode, base.modeAt
+		s.inheritLines(base)
 		if kind.HasFrontend() {
 			s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
 		}
@@ -271,10 +278,19 @@ func newSection(base *section, kind Kind) *section {
 	return s
 }
 
+// inheritLines copies the places of lines that all proxies take over.
+func (s *section) inheritLines(base *section) {
+	s.mode, s.modeAt, s.stats, s.statsAuth = base.mode, base.modeAt, base.stats, base.statsAuth
+	s.transparent, s.hashed = base.transparent, base.hashed
+	s.errorFiles = append([]keptWord(nil), base.errorFiles...)
+}
+
 // inherit copies what a defaults section presets for a kind of proxy.
 func inherit(base *section, kind Kind) Proxy {
 	px := *base.px
-	px.Kind, px.ID, px.Description = kind, 0, ""
+	px.Kind, px.ID, px.Description, px.GUID = kind, 0, "", ""
+	px.Binds, px.Servers = nil, nil
+	px.Dispatch, px.DispatchPath = netip.AddrPort{}, ""
 	px.Logs = append([]LogTarget(nil), px.Logs...)
 	px.keepRoles()
 	return px
@@ -285,13 +301,28 @@ func (px *Proxy) keepRoles() {
 	if !px.Kind.HasFrontend() {
 		px.Binds, px.Maxconn, px.Backlog, px.DefaultBackend, px.RateSessions = nil, 0, 0, "", 0
 		px.TCPLog, px.DontLogNull, px.LogASAP, px.ClientKeepalive = false, false, false, false
-		px.Timeouts.Client, px.Timeouts.ClientFin = 0, 0
+		px.ClientProbes, px.SessionConns = Keepalive{}, 0
+		px.Timeouts.Client, px.Timeouts.ClientFin, px.Timeouts.ClientHS = 0, 0, 0
+		px.Flags.clearFront()
 	}
 	if !px.Kind.HasBackend() {
-		px.Balance, px.Servers, px.Retries, px.Redispatch = Balance{}, nil, 0, 0
+		px.Balance, px.Hash, px.Servers, px.Retries, px.Redispatch = Balance{}, Hash{}, nil, 0, 0
 		px.AllBackups, px.ServerKeepalive, px.Fullconn = false, false, 0
-		px.Timeouts = Timeouts{Client: px.Timeouts.Client, ClientFin: px.Timeouts.ClientFin}
+		px.ServerProbes, px.RetryOn, px.Source, px.Persistence, px.State = Keepalive{}, nil, nil, nil, ServerState{}
+		px.Dispatch, px.DispatchPath = netip.AddrPort{}, ""
+		px.Timeouts = Timeouts{Client: px.Timeouts.Client, ClientFin: px.Timeouts.ClientFin, ClientHS: px.Timeouts.ClientHS}
+		px.Flags.clearBack()
 	}
+}
+
+// clearFront turns off what is for proxies that accept connections.
+func (f *Flags) clearFront() {
+	f.ContStats, f.DontLogNormal, f.LogSeparateErrors, f.SocketStats, f.SmartAccept = false, false, false, false, false
+}
+
+// clearBack turns off what is for proxies that have servers.
+func (f *Flags) clearBack() {
+	f.AbortOnClose, f.Persist, f.SmartConnect, f.Transparent = false, false, false, false
 }
 
 // addProxy registers the section under its name in each of its roles.

@@ -15,7 +15,7 @@ var sourceKeywords = []Keyword{
 	{Name: "dispatch", Where: inBack &^ InDefaults, Args: "<address>:<port>", Min: 1, Max: 1, State: Pending,
 		Help: "address that all connections go to", parse: parseDispatch},
 	{Name: "transparent", Where: inBack, State: Pending, Help: "connect to the address that the client asked for, like 'option transparent'",
-		parse: proxyFlag(func(px *Proxy) *bool { return &px.Flags.Transparent })},
+		parse: parseTransparent},
 	probeCount("clitcpka-cnt", inFront, func(px *Proxy) *Keepalive { return &px.ClientProbes }),
 	probeTime("clitcpka-idle", inFront, "silence before the first keepalive probe to a client", func(px *Proxy) *time.Duration { return &px.ClientProbes.Idle }),
 	probeTime("clitcpka-intvl", inFront, "time between keepalive probes to a client", func(px *Proxy) *time.Duration { return &px.ClientProbes.Interval }),
@@ -147,6 +147,11 @@ func (p *parser) sourceAddress(w Word) (netip.AddrPort, string, bool) {
 		return netip.AddrPort{}, "", false
 	}
 	return netip.AddrPortFrom(addr, uint16(port)), "", true
+}
+
+func parseTransparent(p *parser, st *statement) {
+	p.px.px.Flags.Transparent = !st.no
+	p.px.transparent = p.pos(st.name[0])
 }
 
 func parseDispatch(p *parser, st *statement) {
