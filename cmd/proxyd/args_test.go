@@ -60,6 +60,29 @@ func TestListingHasOnlyWhatIsSupported(t *testing.T) {
 	}
 }
 
+// The lines of the listings are HAProxy's: arguments, types and places of fetches
+// and converters, and the methods of ACLs.
+func TestListingAgrees(t *testing.T) {
+	haproxy := oracle(t)
+	theirs := map[string]bool{}
+	for line := range strings.Lines(outcomeOf(t, ".", haproxy, nil, "-dKacl,cnv,smp", "-q", "-c", "-f", "/dev/null").Stdout) {
+		theirs[line] = true
+	}
+	n := 0
+	for line := range strings.Lines(ours(t, ".", "-dKall,pending").Stdout) {
+		if !strings.HasPrefix(line, "[ ") && !strings.Contains(line, " => ") && !strings.Contains(line, " -m ") {
+			continue
+		}
+		n++
+		if !theirs[line] {
+			t.Errorf("HAProxy does not list %q", line)
+		}
+	}
+	if n < 100 {
+		t.Errorf("%d lines, want 100 or more", n)
+	}
+}
+
 // Every option that HAProxy's help names is known, but for those of HTTP.
 func TestHelpNamesHAProxysOptions(t *testing.T) {
 	theirs := outcomeOf(t, ".", oracle(t), nil, "-h").Stderr

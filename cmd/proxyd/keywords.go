@@ -19,17 +19,23 @@ type keywordClass struct {
 // keywordClasses lists HAProxy's classes and one of our own, which "all" leaves out:
 // what is known and not supported yet.
 var keywordClasses = []keywordClass{
-	{"acl", "ACL keywords", "# List of registered ACL keywords:", func(io.Writer, []ctl.Command) {}},
+	{"acl", "ACL keywords", "# List of registered ACL keywords:", func(w io.Writer, _ []ctl.Command) {
+		printACLs(w, config.Done, config.NoEffect)
+	}},
 	{"cfg", "configuration keywords", "# List of registered configuration keywords:", func(w io.Writer, _ []ctl.Command) {
 		printKeywords(w, config.Done, config.NoEffect)
 	}},
 	{"cli", "CLI keywords", "# List of registered CLI keywords:", printCommands},
-	{"cnv", "sample converter keywords", "# List of registered sample converter functions:", func(io.Writer, []ctl.Command) {}},
+	{"cnv", "sample converter keywords", "# List of registered sample converter functions:", func(w io.Writer, _ []ctl.Command) {
+		printConverters(w, config.Done, config.NoEffect)
+	}},
 	{"flt", "filter names", "# List of registered filter names:", func(io.Writer, []ctl.Command) {}},
-	{"smp", "sample fetch functions", "# List of registered sample fetch functions:", func(io.Writer, []ctl.Command) {}},
+	{"smp", "sample fetch functions", "# List of registered sample fetch functions:", func(w io.Writer, _ []ctl.Command) {
+		printFetches(w, config.Done, config.NoEffect)
+	}},
 	{"svc", "service names", "# List of registered service names:", func(io.Writer, []ctl.Command) {}},
-	{"pending", "configuration keywords that are not supported yet", "# List of configuration keywords that are not supported yet:",
-		func(w io.Writer, _ []ctl.Command) { printKeywords(w, config.Pending) }},
+	{"pending", "what is known and not supported yet", "# List of what is known and not supported yet:",
+		func(w io.Writer, _ []ctl.Command) { printPending(w) }},
 }
 
 // printClasses answers -dK; names of no class are passed over, as in HAProxy.
