@@ -118,7 +118,28 @@ func parseACL(p *parser, st *statement) {
 		return
 	}
 	acl := p.px.declareACL(name.Text, p.pos(name))
+	if p.refersTo(test.Expr, acl) {
+		p.alert(words[0], "ACL '%s' refers to itself", name.Text).Accepted = "another ACL"
+		return
+	}
 	acl.Tests = append(acl.Tests, *test)
+}
+
+// refersTo reports whether an expression asks for an ACL, be it through others.
+func (p *parser) refersTo(e *Expr, acl *ACL) bool {
+	if e.Fetch != "acl" {
+		return false
+	}
+	for _, arg := range e.Args {
+		other := p.px.acls[strings.TrimPrefix(arg.Text, "!")]
+		if other == acl {
+			return true
+		}
+		if other != nil && slices.ContainsFunc(other.Tests, func(t ACLTest) bool { return p.refersTo(t.Expr, acl) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // declareACL returns the ACL of a name. A faulty line declares it too, so that it

@@ -52,6 +52,7 @@ type Global struct {
 	LocalPeer     string // "localpeer": the name of this host in peers sections; "": the host name
 	MasterWorker  bool
 	Description   string
+	Vars          []GlobalVar // "set-var" and "set-var-fmt", in file order
 }
 
 // StatsSocket is one "stats socket" line: where the runtime API listens.
@@ -140,6 +141,9 @@ type Proxy struct {
 	LogTag                           string // "log-tag"; "": that of global
 	Description                      string
 	GUID                             string // "guid": a name that nothing else has; "": none
+	// LogFormat is "log-format", LogFormatSD "log-format-sd", ErrorLogFormat
+	// "error-log-format", UniqueIDFormat "unique-id-format"; nil: not set.
+	LogFormat, LogFormatSD, ErrorLogFormat, UniqueIDFormat *LogFormat
 }
 
 // Timeouts of one section; 0 means not set, which is "never".

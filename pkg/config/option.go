@@ -96,7 +96,7 @@ func parseTCPLog(p *parser, st *statement) {
 		p.warn(st.name[0], "'%s' directive is ignored in backends", st.kw.Name)
 		return
 	}
-	p.px.px.TCPLog = true
+	p.px.px.TCPLog, p.px.formats.log = true, nil
 	p.px.tcplog = p.pos(st.name[0])
 }
 

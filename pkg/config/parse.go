@@ -37,6 +37,11 @@ func Parse(sources []Source, opt Options) (*Config, []*Diagnostic, error) {
 		p.order[src.Name] = i
 		p.parseSource(src)
 	}
+	for _, s := range p.sections {
+		if !s.px.Disabled {
+			p.checkFormats(s)
+		}
+	}
 	for _, judge := range p.later {
 		judge()
 	}
@@ -97,9 +102,10 @@ type parser struct {
 
 	later []func() // what is judged when all lines are known, in file order
 
-	samples  *samples        // fetches and converters by name
-	patterns map[string]bool // files of patterns that were named
-	aclIDs   map[int]bool    // "-u" of ACLs
+	samples  *samples            // fetches and converters by name
+	patterns map[string]bool     // files of patterns that were named
+	aclIDs   map[int]bool        // "-u" of ACLs
+	badForms map[*savedLine]bool // formats that were reported
 
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
@@ -127,6 +133,7 @@ func newParser(sources []Source, opt Options) *parser {
 		samples:  sharedSamples(),
 		patterns: map[string]bool{},
 		aclIDs:   map[int]bool{},
+		badForms: map[*savedLine]bool{},
 		once:     map[string]Pos{},
 		badModes: map[Pos]bool{},
 		judged:   map[Pos]bool{},

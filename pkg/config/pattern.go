@@ -183,9 +183,12 @@ func withOperator(op, text string, m Match) (string, *patternFault) {
 	if op == "eq" || strings.ContainsAny(text, ":-") {
 		return text, nil
 	}
-	number := decimal
-	if m == MatchVersion {
-		number = dotted
+	number := dotted
+	if m != MatchVersion {
+		number = func(s string) (int64, bool) {
+			whole, _, _ := strings.Cut(s, ".") // HAProxy passes over what is behind the dot
+			return decimal(whole)
+		}
 	}
 	n, ok := number(text)
 	if !ok {

@@ -22,7 +22,7 @@ func regexFault(text string, capture bool) (fault string, unsupported bool) {
 		return "regex '" + text + "' is invalid: " + r.fault, false
 	}
 	if _, again := syntax.Parse(relaxed, syntax.Perl); again != nil {
-		if e, ok := again.(*syntax.Error); ok && (e.Code == syntax.ErrInvalidRepeatOp && strings.HasPrefix(e.Expr, "{") || largeRepeat(e)) {
+		if e, ok := again.(*syntax.Error); ok && largeRepeat(e) {
 			return "regex '" + text + "' is not supported: " + e.Expr, true
 		}
 		return "regex '" + text + "' is invalid: " + again.Error(), false
@@ -121,7 +121,7 @@ func (r *relaxer) escape(rest string) {
 			return
 		}
 		size = len(rest) - len(name) + end + 1
-		if n := atol(name[:end]); n == 0 && !strings.Contains(r.text, "<"+name[:end]+">") && !strings.Contains(r.text, "'"+name[:end]+"'") || n > r.groups() {
+		if n := atol(name[:end]); n == 0 && !r.named(name[:end]) || n > r.groups() {
 			r.fault = "reference to a group that does not exist"
 			return
 		}
@@ -136,6 +136,11 @@ func (r *relaxer) escape(rest string) {
 		r.out.WriteString("(?:)")
 	}
 	r.at += size
+}
+
+// named reports whether a group has a name.
+func (r *relaxer) named(name string) bool {
+	return strings.Contains(r.text, "(?<"+name+">") || strings.Contains(r.text, "(?P<"+name+">") || strings.Contains(r.text, "(?'"+name+"'")
 }
 
 // groups counts the groups that can be referred to.

@@ -165,12 +165,13 @@ func (p *parser) parseExpr(words []Word, place Place) (e *Expr, rest []Word, ok 
 
 // exprParser goes through the words of one expression.
 type exprParser struct {
-	p     *parser
-	words []Word
-	at    int    // the word being read
-	text  string // what is left of it
-	out   Expr
-	steps []exprStep
+	p      *parser
+	words  []Word
+	at     int    // the word being read
+	text   string // what is left of it
+	out    Expr
+	steps  []exprStep
+	closer byte // ends the expression: "]" of a log format; 0: none
 }
 
 // exprStep is a fetch or converter that was read.
@@ -261,13 +262,16 @@ func (x *exprParser) step(row *SampleRow, name, what string) ([]Arg, bool) {
 // that does not start with a converter ends the expression.
 func (x *exprParser) converters() bool {
 	for {
+		if x.closer != 0 && (x.text == "" || x.text[0] != ',') {
+			return true
+		}
 		if x.text != "" && x.text[0] != ',' {
 			last := x.steps[len(x.steps)-1].at
 			x.p.alert(x.here(), "missing comma after '%s'", last.Text).Accepted = exprForm
 			return false
 		}
 		x.text = strings.TrimLeft(x.text, ",")
-		first := x.text == ""
+		first := x.text == "" && x.closer == 0
 		if first {
 			if x.at++; x.at >= len(x.words) {
 				return true
@@ -319,15 +323,4 @@ func (x *exprParser) admitState() bool {
 		}
 	}
 	return true
-}
-
-// LogFormat is a log-format string taken apart.
-type LogFormat struct {
-	Pos  Pos
-	Text string
-}
-
-// parseLogFormat reads a log-format string (manual, section 8.2.6).
-func (p *parser) parseLogFormat(w Word, place Place) (*LogFormat, bool) {
-	return &LogFormat{Pos: p.pos(w), Text: w.Text}, true
 }

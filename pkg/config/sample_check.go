@@ -370,12 +370,10 @@ func checkACLNames(c *checker) *argFault {
 	return nil
 }
 
-// sinks are the event sinks that exist without a ring section.
-var sinks = []string{"stdout", "stderr", "buf0"}
-
 func checkSink(c *checker) *argFault {
-	if name := c.text(1); name != "" && !slices.Contains(sinks, name) {
-		return faultf(1, strings.Join(sinks, ", "), "no such sink '%s'", name)
+	name := c.text(1)
+	if _, ok := c.p.rings[name]; name != "" && !ok {
+		return faultf(1, "stdout, stderr or a ring section further up", "no such sink '%s'", name)
 	}
 	return nil
 }

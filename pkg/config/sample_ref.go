@@ -24,6 +24,10 @@ func (p *parser) refer(arg Arg, at Word, what string) {
 			msg, names = p.findProxy(arg.Text, from, p.backend, Kind.HasBackend, "backend"), p.backend
 		case ArgServer:
 			msg, names = p.findServer(arg.Text, from), p.backend
+		case ArgUserlist:
+			if _, ok := p.userlists[arg.Text]; !ok {
+				msg = "unable to find userlist '" + arg.Text + "'"
+			}
 		default:
 			return
 		}

@@ -46,8 +46,9 @@ type convRow struct {
 }
 
 const (
-	whyInternal = "it looks into the insides of HAProxy"
-	sinceLater  = "3.1 or later"
+	whyHTTPSample = "it is for HTTP, this is a TCP proxy"
+	whyInternal   = "it looks into the insides of HAProxy"
+	sinceLater    = "3.1 or later"
 )
 
 // Fetches returns the rows of all sample fetches, sorted by name.
@@ -57,7 +58,7 @@ func Fetches() []SampleRow {
 		why  string
 	}{
 		{connFetches, ""}, {payloadFetches, ""}, {sslFetches, ""}, {stateFetches, ""}, {stickFetches, ""},
-		{httpFetches, whyHTTP}, {internalFetches, whyInternal},
+		{httpFetches, whyHTTPSample}, {internalFetches, whyInternal},
 	}
 	var all []SampleRow
 	for _, table := range tables {
@@ -81,7 +82,7 @@ func Converters() []SampleRow {
 	for _, r := range slices.Concat(converters, httpConverters) {
 		row := SampleRow{Name: r.name, Converter: true, Args: r.args, In: r.in, Out: r.out, State: r.state, Help: r.help, check: converterChecks[r.name]}
 		if r.state == Refused {
-			row.Why = whyHTTP
+			row.Why = whyHTTPSample
 		}
 		if strings.HasPrefix(r.name, "map") {
 			row.check = checkMap

@@ -36,9 +36,10 @@ type section struct {
 	dgram *[]Bind
 	done  bool // the line that the section needs was there
 
-	mode   string // of a "mode" line; "": none, which is tcp
-	modeAt Pos
-	acls   map[string]*ACL // by name
+	mode    string // of a "mode" line; "": none, which is tcp
+	modeAt  Pos
+	acls    map[string]*ACL // by name
+	formats formatLines
 }
 
 // sectionRow is one keyword that starts a section.
@@ -194,6 +195,7 @@ func openDefaults(p *parser, _ *sectionRow, words []Word) {
 		s.px.Pos, s.px.Name, s.template = pos, name, base.template
 		s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
 		s.inheritLines(base)
+		s.formats = base.formats
 	}
 	if old := p.defaults[name]; name != "" && old != nil {
 		s.rival = &old.name
@@ -272,6 +274,7 @@ func newSection(base *section, kind Kind) *section {
 		s.template = base.template
 		s.inheritLines(base)
 		if kind.HasFrontend() {
+			s.formats = base.formats
 			s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
 		}
 	}
