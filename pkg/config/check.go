@@ -14,6 +14,7 @@ import (
 func (p *parser) check() {
 	p.numberProxies()
 	p.checkDefaultsUse()
+	p.checkHealth()
 	bound := map[netip.AddrPort]Pos{}
 	for _, s := range p.sections {
 		numberParts(s)

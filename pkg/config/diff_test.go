@@ -40,7 +40,7 @@ func haproxyJudges(t *testing.T, haproxy, file string) (judgement, string) {
 	j := judgement{Valid: code != 1} // 2: valid, but without a listener
 	for line := range strings.Lines(string(out)) {
 		summary := strings.Contains(line, "rror(s) found in") || strings.Contains(line, "Fatal errors found") || strings.Contains(line, "Could not open configuration file")
-		lenient := strings.Contains(line, "Continuing.") || strings.Contains(line, "not accepted in default-server") ||
+		lenient := strings.Contains(line, "Continuing.") || strings.Contains(line, "can only be used in http proxies") || strings.Contains(line, "not accepted in default-server") ||
 			strings.Contains(line, "is explicitly referenced by another proxy and implicitly used here")
 		if !strings.Contains(line, "[ALERT]") || summary || lenient {
 			continue

@@ -15,7 +15,7 @@ import (
 var presets = map[string]string{
 	"Pos": "none", "Name": "none", "Kind": "none", "ID": "none", "Description": "none", "GUID": "none",
 	"Binds": "none", "Servers": "none", "Dispatch": "none", "DispatchPath": "none",
-	"Disabled": "both", "Logs": "both", "LogTag": "both",
+	"Disabled": "both", "Logs": "both", "LogTag": "both", "EmailAlert": "both",
 
 	"Maxconn": "front", "Backlog": "front", "DefaultBackend": "front", "RateSessions": "front", "SessionConns": "front",
 	"TCPLog": "front", "DontLogNull": "front", "LogASAP": "front", "ClientKeepalive": "front", "ClientProbes": "front",
@@ -23,7 +23,7 @@ var presets = map[string]string{
 	"Flags.ContStats": "front", "Flags.DontLogNormal": "front", "Flags.LogSeparateErrors": "front", "Flags.SocketStats": "front", "Flags.SmartAccept": "front",
 
 	"Balance": "back", "Hash": "back", "Retries": "back", "Redispatch": "back", "AllBackups": "back", "Fullconn": "back", "RetryOn": "back",
-	"Source": "back", "Persistence": "back", "State": "back", "ServerKeepalive": "back", "ServerProbes": "back",
+	"Source": "back", "Persistence": "back", "State": "back", "ServerKeepalive": "back", "ServerProbes": "back", "Check": "back", "LogHealthChecks": "back",
 	"Timeouts.Server": "back", "Timeouts.Connect": "back", "Timeouts.Queue": "back", "Timeouts.Check": "back", "Timeouts.ServerFin": "back", "Timeouts.Tunnel": "back",
 	"Flags.AbortOnClose": "back", "Flags.Persist": "back", "Flags.SmartConnect": "back", "Flags.Transparent": "back",
 

@@ -100,6 +100,7 @@ type Keyword struct {
 	bind    func(*parser, *bindLine, option)   // of a BindOption
 	server  func(*parser, *serverLine, option) // of a ServerOption
 	socket  func(*parser, *StatsSocket, option)
+	paren   bool   // its second word has an argument in parentheses
 	instead string // what to write in place of a Refused keyword
 }
 
@@ -213,6 +214,9 @@ func (x *index) find(section Where, first, second string) (kw *Keyword, family m
 		if kw = family[second]; kw != nil {
 			return kw, family
 		}
+		if kw = family[optionName(second)]; kw != nil && kw.paren {
+			return kw, family
+		}
 	}
 	return n.single[first], family
 }
@@ -234,19 +238,28 @@ func (x *index) elsewhere(name string) (where Where) {
 // names returns the words that can start a line while a section is open.
 func (x *index) names(section Where) []string { return x.starts[section] }
 
-// doneNames lists the first words of what a section supports.
+// doneNames lists the first words of what a section supports; if there is nothing
+// yet, of what it will.
 func doneNames(section Where) []string {
-	var names []string
+	var done, pending []string
 	for _, table := range tables() {
 		for i := range table {
-			if kw := &table[i]; kw.Where&section != 0 && kw.State == Done {
-				first, _, _ := strings.Cut(kw.Name, " ")
-				names = append(names, first)
+			kw := &table[i]
+			first, _, _ := strings.Cut(kw.Name, " ")
+			switch {
+			case kw.Where&section == 0:
+			case kw.State == Done:
+				done = append(done, first)
+			case kw.State == Pending:
+				pending = append(pending, first)
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	if done == nil {
+		done = pending
+	}
+	slices.Sort(done)
+	return slices.Compact(done)
 }
 
 // collect lists the keywords of a section, the first word of those with two.

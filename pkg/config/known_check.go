@@ -1,28 +1,19 @@
 package config
 
 // checkTables are the lines about health checks and alerts.
-func checkTables() [][]Keyword { return [][]Keyword{knownChecks()} }
-
-// knownChecks are those that have no table of their own.
-func knownChecks() []Keyword {
-	var rows []Keyword
-	rows = appendKnown(rows, pendingCheck, Keyword{Where: inBack, State: Pending})
-	rows = appendKnown(rows, pendingMail, Keyword{Where: inProxy, State: Pending})
-	rows = appendKnown(rows, pendingServerCheckFlags, Keyword{Where: ServerOption, State: Pending})
-	return appendKnown(rows, pendingServerCheckValues, Keyword{Where: ServerOption, Args: "<value>", Min: 1, State: Pending})
+func checkTables() [][]Keyword {
+	return [][]Keyword{
+		checkOptions, checkGlobals, tcpCheckKeywords, httpCheckKeywords, serverCheckOptions, agentOptions,
+		serverStateOptions, mailKeywords, knownChecks(),
+	}
 }
 
-const pendingCheck = `external-check command; external-check path; option external-check; option ldap-check; option log-health-checks;
-option mysql-check; option pgsql-check; option redis-check; option smtpchk; option ssl-hello-chk; option tcp-check;
-option spop-check; option httpchk; tcp-check connect; tcp-check expect; tcp-check send; tcp-check send-binary;
-tcp-check send-binary-lf; tcp-check send-lf; tcp-check comment; tcp-check set-var; tcp-check set-var-fmt;
-tcp-check unset-var; http-check comment; http-check connect; http-check disable-on-404; http-check expect;
-http-check send; http-check send-state; http-check set-var; http-check set-var-fmt; http-check unset-var`
-
-const pendingMail = `email-alert from; email-alert level; email-alert mailers; email-alert myhostname; email-alert to`
-
-const pendingServerCheckFlags = `check; agent-check; check-send-proxy; check-ssl; check-via-socks4; check-reuse-pool; check-sni-auto`
-
-const pendingServerCheckValues = `addr; agent-addr; agent-inter; agent-port; agent-send; check-alpn; check-pool-conn-name; check-proto; check-sni;
-downinter; error-limit; fall; fastinter; healthcheck; init-state; inter; observe; on-error; on-marked-down;
-on-marked-up; port; rise; slowstart; track`
+// knownChecks are those that later versions brought.
+func knownChecks() []Keyword {
+	var rows []Keyword
+	rows = appendKnown(rows, "check-reuse-pool; no-check-reuse-pool", Keyword{Where: ServerOption, State: Refused, Since: "3.2", Why: "it is for HTTP", instead: "a line without it"})
+	rows = appendKnown(rows, "check-pool-conn-name", Keyword{Where: ServerOption, Args: "<name>", Min: 1, State: Refused, Since: "3.2", Why: "it is for HTTP", instead: "a line without it"})
+	rows = appendKnown(rows, "check-sni-auto; no-check-sni-auto", Keyword{Where: ServerOption, State: Refused, Since: "3.3", Why: "the name is given by 'check-sni'", instead: "check-sni <name>"})
+	rows = appendKnown(rows, "init-state", Keyword{Where: ServerOption, Args: "<state>", Min: 1, State: Refused, Since: "3.1", Why: "servers start up", instead: "a line without it"})
+	return appendKnown(rows, "healthcheck", Keyword{Where: ServerOption, Args: "<section>", Min: 1, State: Refused, Since: "3.4", Why: "checks belong to their backend", instead: "a line without it"})
+}

@@ -16,8 +16,8 @@ func knownGlobal() []Keyword {
 	return appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "this is a TCP proxy without scripts and sub-processes"})
 }
 
-const pendingGlobal = `external-check; maxconnrate; maxsessrate; server-state-base; server-state-file;
-spread-checks; max-spread-checks; stats-file; ulimit-n; unix-bind; default-path;
+const pendingGlobal = `maxconnrate; maxsessrate; server-state-base; server-state-file;
+stats-file; ulimit-n; unix-bind; default-path;
 cluster-secret; grace; insecure-fork-wanted; insecure-setuid-wanted; pp2-never-send-local; dns-accept-family; strict-limits;
 harden.reject-privileged-ports.tcp; harden.reject-privileged-ports.quic; fd-hard-limit; expose-experimental-directives; setcap`
 
@@ -27,7 +27,7 @@ prealloc-fd; shm-stats-file; shm-stats-file-max-objects; thread-group; thread-gr
 tune.applet.zero-copy-forwarding; tune.buffers.limit; tune.buffers.reserve; tune.bufsize; tune.bufsize.large; tune.bufsize.small; tune.chksize;
 tune.cli.max-payload-size; tune.defaults.purge; tune.disable-fast-forward; tune.disable-zero-copy-forwarding; tune.epoll.mask-events;
 tune.events.max-events-at-once; tune.fail-alloc; tune.fd.edge-triggered; tune.fd.tables; tune.glitches.kill.cpu-usage; tune.idletimer;
-tune.idle-pool.shared; tune.listener.default-shards; tune.listener.multi-queue; tune.max-checks-per-thread; tune.max-rules-at-once;
+tune.idle-pool.shared; tune.listener.default-shards; tune.listener.multi-queue; tune.max-rules-at-once;
 tune.maxaccept; tune.maxpollevents; tune.maxrewrite; tune.memory.hot-size; tune.notsent-lowat.client; tune.notsent-lowat.server;
 tune.pattern.cache-size; tune.peers.max-updates-at-once; tune.pipesize; tune.pool-high-fd-ratio; tune.pool-low-fd-ratio;
 tune.pt.zero-copy-forwarding; tune.rcvbuf.backend; tune.rcvbuf.client; tune.rcvbuf.frontend; tune.rcvbuf.server;

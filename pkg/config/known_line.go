@@ -39,6 +39,6 @@ verifyhost`
 
 const httpServerValues = `cookie; log-bufsize; log-proto; max-reuse; pool-conn-name; pool-low-conn; pool-max-conn; pool-purge-delay; redir; shard; ws`
 
-const offServer = `no-check; no-agent-check; no-check-reuse-pool; no-check-send-proxy; no-check-sni-auto; no-check-ssl; no-send-proxy;
+const offServer = `no-send-proxy;
 no-send-proxy-v2; no-send-proxy-v2-ssl; no-send-proxy-v2-ssl-cn; no-sni-auto; no-ssl; no-ssl-reuse; no-tfo; no-renegotiate;
 ssl-reuse; stick; tls-tickets`

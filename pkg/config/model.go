@@ -18,6 +18,7 @@ type Config struct {
 	Userlists   []*Userlist
 	Rings       []*Ring
 	LogForwards []*LogForward
+	Mailers     []*Mailers
 }
 
 // Proxy returns the section called name that has all wanted roles, or nil.
@@ -53,6 +54,12 @@ type Global struct {
 	MasterWorker  bool
 	Description   string
 	Vars          []GlobalVar // "set-var" and "set-var-fmt", in file order
+	// SpreadChecks varies the interval of checks at random, 0 to 50 per cent.
+	SpreadChecks    int
+	MaxSpreadChecks time.Duration // time over which the first checks are spread; 0: unlimited
+	// ExternalCheck allows checks by a program; ExternalCheckEnv leaves it the
+	// environment of this process.
+	ExternalCheck, ExternalCheckEnv bool
 }
 
 // StatsSocket is one "stats socket" line: where the runtime API listens.
@@ -112,13 +119,15 @@ type Proxy struct {
 	SessionConns   int    // "max-session-srv-conns": idle server connections of a session; 0: default
 
 	// Backend role.
-	Balance    Balance
-	Hash       Hash
-	Servers    []Server
-	Retries    int  // connection attempts after the first; default 3
-	Redispatch int  // "option redispatch N": 0 not configured, -1 at the last retry, N every Nth
-	AllBackups bool // "option allbackups"
-	Fullconn   int  // "fullconn": connections at which servers reach their maxconn; 0: derived
+	Balance         Balance
+	Hash            Hash
+	Servers         []Server
+	Retries         int          // connection attempts after the first; default 3
+	Redispatch      int          // "option redispatch N": 0 not configured, -1 at the last retry, N every Nth
+	AllBackups      bool         // "option allbackups"
+	Fullconn        int          // "fullconn": connections at which servers reach their maxconn; 0: derived
+	Check           *HealthCheck // nil: a connection is opened and closed
+	LogHealthChecks bool         // "option log-health-checks"
 	// RetryOn lists the events after which another server is tried ("retry-on"):
 	// "conn-failure", "empty-response", ... or an HTTP status; nil: conn-failure.
 	RetryOn      []string
@@ -136,6 +145,7 @@ type Proxy struct {
 	// ClientKeepalive and ServerKeepalive are "option clitcpka" and "srvtcpka"
 	// ("tcpka" sets both).
 	ClientKeepalive, ServerKeepalive bool
+	EmailAlert                       *EmailAlert // nil: none
 	ClientProbes, ServerProbes       Keepalive
 	Flags                            Flags
 	LogTag                           string // "log-tag"; "": that of global
@@ -195,6 +205,7 @@ type Server struct {
 	Backup       bool
 	Disabled     bool
 	ID           int
+	Check        *ServerCheck // shared with other servers; nil: neither checks nor tracking
 }
 
 // LogTarget is one "log" line, or the expansion of "log global".

@@ -25,7 +25,7 @@ func (op *optionParser) label() string { return strings.TrimSpace(op.what + " " 
 // first unknown word, since what follows may be its arguments. Options that are
 // not acted on yet are judged like the others and then refused.
 func (p *parser) parseOptions(op optionParser) bool {
-	before := p.alertCount
+	before := p.faults()
 	for i := 0; i < len(op.words); {
 		w := op.words[i]
 		kw := op.rows[optionName(w.Text)]
@@ -47,7 +47,7 @@ func (p *parser) parseOptions(op optionParser) bool {
 		i += n
 		p.applyOption(&op, o)
 	}
-	return p.alertCount == before
+	return p.faults() == before
 }
 
 // applyOption lets a row judge its arguments and says what comes of it.
@@ -65,6 +65,9 @@ func (p *parser) applyOption(op *optionParser, o option) {
 	case Refused:
 		d := p.alert(o.name, "'%s': '%s' is not supported: %s", op.label(), o.name.Text, o.kw.Why)
 		d.Unsupported, d.Accepted = o.kw.Since == "", o.kw.instead
+		if d.Unsupported {
+			p.pendingCount++
+		}
 	case NoEffect:
 		p.remark(o.name, "'%s': '%s' has no effect: %s", op.label(), o.name.Text, o.kw.Why)
 	}

@@ -77,6 +77,8 @@ type parser struct {
 	cfg        *Config
 	diags      []*Diagnostic
 	alertCount int
+	// pendingCount are those about what is merely not supported.
+	pendingCount int
 
 	// Place of the line being parsed.
 	file  string
@@ -102,10 +104,12 @@ type parser struct {
 
 	later []func() // what is judged when all lines are known, in file order
 
-	samples  *samples            // fetches and converters by name
-	patterns map[string]bool     // files of patterns that were named
-	aclIDs   map[int]bool        // "-u" of ACLs
-	badForms map[*savedLine]bool // formats that were reported
+	samples        *samples            // fetches and converters by name
+	patterns       map[string]bool     // files of patterns that were named
+	aclIDs         map[int]bool        // "-u" of ACLs
+	badForms       map[*savedLine]bool // formats that were reported
+	mailers        map[string]*Mailers
+	mailersSection *Mailers // the "mailers" section being parsed
 
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
@@ -129,6 +133,7 @@ func newParser(sources []Source, opt Options) *parser {
 		frontend: map[string]*section{},
 		backend:  map[string]*section{},
 		proxyIDs: map[int]*section{},
+		mailers:  map[string]*Mailers{},
 		guids:    map[string]string{},
 		samples:  sharedSamples(),
 		patterns: map[string]bool{},
@@ -194,6 +199,7 @@ func (p *parser) warn(w Word, format string, a ...any) *Diagnostic {
 
 func (p *parser) unsupported(w Word, format string, a ...any) {
 	p.alert(w, format, a...).Unsupported = true
+	p.pendingCount++
 }
 
 // remark is a warning about what HAProxy passes over in silence.
@@ -202,6 +208,9 @@ func (p *parser) remark(w Word, format string, a ...any) *Diagnostic {
 	d.Own = true
 	return d
 }
+
+// faults counts the alerts about the language itself.
+func (p *parser) faults() int { return p.alertCount - p.pendingCount }
 
 // atEnd has f run when all lines are known, for what one line says about others.
 // Functions run in the order of their lines, before the proxies are checked.

@@ -40,6 +40,8 @@ type section struct {
 	modeAt  Pos
 	acls    map[string]*ACL // by name
 	formats formatLines
+	check   checkLines
+	mail    mailLines
 }
 
 // sectionRow is one keyword that starts a section.
@@ -64,7 +66,7 @@ var sectionRows = []sectionRow{
 		names: func(p *parser) map[string]Pos { return p.resolvers }, extra: true, begin: beginResolvers})},
 	{"userlist", "<name>", InUserlist, NoEffect, "users and groups; only HTTP rules ask for them", openNamed(namedRule{
 		names: func(p *parser) map[string]Pos { return p.userlists }, goesOn: anyFault, ignored: true, begin: beginUserlist})},
-	{"mailers", "<name>", 0, Pending, "mail servers for alerts", nil},
+	{"mailers", "<name>", InMailers, Pending, "mail servers for alerts", openMailers},
 	{"ring", "<name>", InRing, Pending, "a buffer for log lines", openNamed(namedRule{
 		names: func(p *parser) map[string]Pos { return p.rings }, extra: true, begin: beginRing})},
 	{"log-forward", "<name>", InLogForward, Pending, "a syslog relay", openNamed(namedRule{
@@ -283,6 +285,7 @@ func newSection(base *section, kind Kind) *section {
 
 // inheritLines copies the places of lines that all proxies take over.
 func (s *section) inheritLines(base *section) {
+	s.check, s.mail = base.check.inherited(), base.mail
 	s.mode, s.modeAt, s.stats, s.statsAuth = base.mode, base.modeAt, base.stats, base.statsAuth
 	s.transparent, s.hashed = base.transparent, base.hashed
 	s.errorFiles = append([]keptWord(nil), base.errorFiles...)
@@ -315,6 +318,7 @@ func (px *Proxy) keepRoles() {
 		px.Dispatch, px.DispatchPath = netip.AddrPort{}, ""
 		px.Timeouts = Timeouts{Client: px.Timeouts.Client, ClientFin: px.Timeouts.ClientFin, ClientHS: px.Timeouts.ClientHS}
 		px.Flags.clearBack()
+		px.Check, px.LogHealthChecks = nil, false
 	}
 }
 

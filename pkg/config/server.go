@@ -41,6 +41,7 @@ type serverLine struct {
 	Server
 	template bool // it is a "default-server" line
 	idAt     Word
+	ownCheck bool // Check is not shared with the template
 }
 
 func parseServer(p *parser, st *statement) {
