@@ -132,11 +132,16 @@ func (p *parser) checkDefaultBackend(s *section) {
 		p.checkModes(s, target)
 		return
 	}
+	d := p.report(Alert, s.defaultBackend, "%s '%s': unable to find required default_backend: '%s'", s.px.Kind, s.px.Name, name)
+	d.Accepted, d.Suggest = "the name of a backend or listen section", nearest(name, p.backendNames())
+}
+
+// backendNames lists what a frontend can be sent to.
+func (p *parser) backendNames() []string {
 	if p.backends == nil {
 		p.backends = slices.Sorted(maps.Keys(p.backend))
 	}
-	d := p.report(Alert, s.defaultBackend, "%s '%s': unable to find required default_backend: '%s'", s.px.Kind, s.px.Name, name)
-	d.Accepted, d.Suggest = "the name of a backend or listen section", nearest(name, p.backends)
+	return p.backends
 }
 
 func (p *parser) checkBinds(s *section, bound map[netip.AddrPort]Pos) {

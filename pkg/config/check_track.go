@@ -239,14 +239,3 @@ func (t *tracker) mail(s *section) {
 		t.alert(m.mailersAt, "the name of a mailers section", nearest(name, slices.Sorted(maps.Keys(t.p.mailers))), "there is no section 'mailers "+name+"'")
 	}
 }
-
-// backendNames lists the backends for suggestions.
-func (p *parser) backendNames() []string {
-	names := make([]string, 0, len(p.sections))
-	for _, s := range p.sections {
-		if s.px.Kind.HasBackend() {
-			names = append(names, s.px.Name)
-		}
-	}
-	return names
-}

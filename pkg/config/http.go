@@ -265,7 +265,10 @@ func (p *parser) redirectRule(st *statement, words []Word) {
 // httpRule returns a parse function for a rule whose action is one of actions;
 // a name that ends in "(" takes arguments in parentheses.
 func httpRule(actions []string) func(*parser, *statement) {
-	return func(p *parser, st *statement) { p.httpAction(st, actions) }
+	return func(p *parser, st *statement) {
+		p.px.rules.http = true
+		p.httpAction(st, actions)
+	}
 }
 
 func (p *parser) httpAction(st *statement, actions []string) {

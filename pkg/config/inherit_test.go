@@ -15,7 +15,8 @@ import (
 var presets = map[string]string{
 	"Pos": "none", "Name": "none", "Kind": "none", "ID": "none", "Description": "none", "GUID": "none",
 	"Binds": "none", "Servers": "none", "Dispatch": "none", "DispatchPath": "none",
-	"Disabled": "both", "Logs": "both", "LogTag": "both", "EmailAlert": "both",
+	"BackendRules": "none", "ServerRules": "none", "PersistRules": "none", "StickRules": "none", "StickTable": "none", "Captures": "none", "BandwidthFilters": "none",
+	"Disabled": "both", "Logs": "both", "LogTag": "both", "EmailAlert": "both", "TCPRules": "both", "InspectDelay": "both", "ResponseInspectDelay": "back",
 
 	"Maxconn": "front", "Backlog": "front", "DefaultBackend": "front", "RateSessions": "front", "SessionConns": "front",
 	"TCPLog": "front", "DontLogNull": "front", "LogASAP": "front", "ClientKeepalive": "front", "ClientProbes": "front",
@@ -27,6 +28,7 @@ var presets = map[string]string{
 	"Timeouts.Server": "back", "Timeouts.Connect": "back", "Timeouts.Queue": "back", "Timeouts.Check": "back", "Timeouts.ServerFin": "back", "Timeouts.Tunnel": "back",
 	"Flags.AbortOnClose": "back", "Flags.Persist": "back", "Flags.SmartConnect": "back", "Flags.Transparent": "back",
 
+	"LogFormat": "both", "LogFormatSD": "both", "ErrorLogFormat": "both", "UniqueIDFormat": "both",
 	"Flags.IndependentStreams": "both", "Flags.NoLinger": "both",
 }
 

@@ -32,7 +32,7 @@ tune.maxaccept; tune.maxpollevents; tune.maxrewrite; tune.memory.hot-size; tune.
 tune.pattern.cache-size; tune.peers.max-updates-at-once; tune.pipesize; tune.pool-high-fd-ratio; tune.pool-low-fd-ratio;
 tune.pt.zero-copy-forwarding; tune.rcvbuf.backend; tune.rcvbuf.client; tune.rcvbuf.frontend; tune.rcvbuf.server;
 tune.recv_enough; tune.renice.runtime; tune.renice.startup; tune.ring.queues; tune.runqueue-depth; tune.sched.low-latency;
-tune.sndbuf.backend; tune.sndbuf.client; tune.sndbuf.frontend; tune.sndbuf.server; tune.stick-counters; tune.streams-elasticity;
+tune.sndbuf.backend; tune.sndbuf.client; tune.sndbuf.frontend; tune.sndbuf.server; tune.streams-elasticity;
 tune.takeover-other-tg-connections; tune.vars.check-max-size; tune.vars.global-max-size; tune.vars.proc-max-size;
 tune.vars.reqres-max-size; tune.vars.sess-max-size; tune.vars.txn-max-size`
 

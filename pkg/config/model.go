@@ -137,6 +137,19 @@ type Proxy struct {
 	Persistence  *Persistence   // "persist rdp-cookie"; nil: none
 	State        ServerState
 
+	// Rules, in the order of their evaluation: those of a named defaults section
+	// come first.
+	TCPRules             []TCPRule
+	InspectDelay         time.Duration // "tcp-request inspect-delay"; 0: no wait
+	ResponseInspectDelay time.Duration // "tcp-response inspect-delay"; 0: no wait
+	BackendRules         []BackendRule
+	ServerRules          []ServerRule
+	PersistRules         []PersistRule
+	StickTable           *StickTable // nil: none
+	StickRules           []StickRule
+	Captures             []CaptureSlot
+	BandwidthFilters     []BandwidthFilter
+
 	Timeouts Timeouts
 	Logs     []LogTarget
 	// TCPLog is "option tcplog". DontLogNull skips sessions without a byte,

@@ -102,6 +102,9 @@ type parser struct {
 	guids    map[string]string // guid -> whose it is
 	backends []string          // names for suggestions, made on first use
 
+	stickCounters int                    // "tune.stick-counters"
+	tables        map[string]*StickTable // by name; one without a type was refused
+
 	later []func() // what is judged when all lines are known, in file order
 
 	samples        *samples            // fetches and converters by name
@@ -146,6 +149,7 @@ func newParser(sources []Source, opt Options) *parser {
 		peers: map[string]Pos{}, resolvers: map[string]Pos{}, userlists: map[string]Pos{}, rings: builtinRings(),
 		logForwards: map[string]Pos{}, programs: map[string]Pos{}, caches: map[string]Pos{},
 		httpErrors: map[string]Pos{}, fcgiApps: map[string]Pos{},
+		stickCounters: 3, tables: map[string]*StickTable{},
 	}
 }
 

@@ -20,7 +20,7 @@ var peersKeywords = []Keyword{
 	{Name: "shards", Where: InPeers, Args: "<number>", Min: 1, Max: -1, Default: "0, not cut", State: Pending,
 		Help: "parts that tables are cut into, each for some of the peers", parse: parseShards},
 	{Name: "table", Where: InPeers, Args: "<name> type <type> size <size> [<option>...]", Max: -1, State: Pending,
-		Help: "a stick table that needs no proxy"},
+		Help: "a stick table that needs no proxy", parse: parsePeersTable},
 }
 
 // peersLines is what the lines of one peers section say of each other.

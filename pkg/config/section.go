@@ -36,6 +36,7 @@ type section struct {
 	dgram *[]Bind
 	done  bool // the line that the section needs was there
 
+	rules   ruleState
 	mode    string // of a "mode" line; "": none, which is tcp
 	modeAt  Pos
 	acls    map[string]*ACL // by name
@@ -193,6 +194,7 @@ func openDefaults(p *parser, _ *sectionRow, words []Word) {
 			p.broken = true
 			return
 		}
+		p.admitInherited(words[0], base, Listen, true)
 		*s.px = inherit(base, Listen)
 		s.px.Pos, s.px.Name, s.template = pos, name, base.template
 		s.defaultBackend, s.tcplog = base.defaultBackend, base.tcplog
@@ -255,6 +257,7 @@ func openProxy(p *parser, row *sectionRow, words []Word) {
 			p.broken = true
 		}
 	}
+	p.admitInherited(words[0], base, kind, false)
 	s := newSection(base, kind)
 	if base == nil {
 		s.px.Maxconn = p.opt.Maxconn
@@ -298,12 +301,15 @@ func inherit(base *section, kind Kind) Proxy {
 	px.Binds, px.Servers = nil, nil
 	px.Dispatch, px.DispatchPath = netip.AddrPort{}, ""
 	px.Logs = append([]LogTarget(nil), px.Logs...)
+	px.BackendRules, px.ServerRules, px.PersistRules, px.Captures = nil, nil, nil, nil
+	px.StickTable, px.StickRules, px.BandwidthFilters = nil, nil, nil
 	px.keepRoles()
 	return px
 }
 
 // keepRoles clears the settings of the role that the proxy does not have.
 func (px *Proxy) keepRoles() {
+	px.keepRoleRules()
 	if !px.Kind.HasFrontend() {
 		px.Binds, px.Maxconn, px.Backlog, px.DefaultBackend, px.RateSessions = nil, 0, 0, "", 0
 		px.TCPLog, px.DontLogNull, px.LogASAP, px.ClientKeepalive = false, false, false, false
