@@ -1,35 +1,32 @@
 package balance
 
 // order is a binary heap of servers by (key, seq): the least key first, and among
-// equals the one that has waited longest. Servers with weight 0 are not in it.
+// equals the one that was put in first. Servers need not be in it.
 type order struct {
 	heap []int32 // server numbers
 	at   []int32 // place in heap, -1: not in it
-	key  []int64
+	key  []uint64
 	seq  []uint64
 	last uint64
-	skip []int32 // taken out during a pick
 }
 
-func newOrder(n int) order {
-	o := order{at: make([]int32, n), key: make([]int64, n), seq: make([]uint64, n)}
+func newOrder(n int) *order {
+	o := &order{at: make([]int32, n), key: make([]uint64, n), seq: make([]uint64, n)}
 	for i := range o.at {
 		o.at[i] = -1
 	}
 	return o
 }
 
-// set puts server i at key, behind those that have the same key already. A server
-// that is in the heap and keeps its key keeps its place.
-func (o *order) set(i int, key int64) {
-	if o.at[i] >= 0 && o.key[i] == key {
-		return
-	}
+func (o *order) has(i int) bool { return o.at[i] >= 0 }
+
+// put puts server i at key, behind those that have the same key already.
+func (o *order) put(i int, key uint64) {
 	o.last++
 	o.key[i], o.seq[i] = key, o.last
 	if o.at[i] < 0 {
-		o.push(int32(i))
-		return
+		o.at[i] = int32(len(o.heap))
+		o.heap = append(o.heap, int32(i))
 	}
 	o.up(o.at[i])
 	o.down(o.at[i])
@@ -50,38 +47,41 @@ func (o *order) remove(i int) {
 	}
 }
 
-// first returns the first server that is not full, or -1.
-func (o *order) first(full func(int) bool) int {
-	found := -1
-	for len(o.heap) > 0 {
-		i := int(o.heap[0])
-		if full == nil || !full(i) {
-			found = i
-			break
+// first returns the first server, or -1.
+func (o *order) first() int {
+	if len(o.heap) == 0 {
+		return -1
+	}
+	return int(o.heap[0])
+}
+
+// firstOpen returns the first server that is not full and, unless there is no
+// other, not avoid; -1 if all are full. It costs O(1) if the very first will do,
+// O(n) otherwise.
+func (o *order) firstOpen(avoid int, full func(int) bool) int {
+	if i := o.first(); i >= 0 && i != avoid && open(i, full) {
+		return i
+	}
+	best := -1
+	for _, i := range o.heap {
+		if int(i) != avoid && (best < 0 || o.before(int(i), best)) && open(int(i), full) {
+			best = int(i)
 		}
-		o.remove(i)
-		o.skip = append(o.skip, int32(i))
 	}
-	for _, i := range o.skip {
-		o.push(i)
+	if best < 0 && avoid >= 0 && o.has(avoid) && open(avoid, full) {
+		return avoid
 	}
-	o.skip = o.skip[:0]
-	return found
+	return best
 }
 
-func (o *order) push(i int32) {
-	o.at[i] = int32(len(o.heap))
-	o.heap = append(o.heap, i)
-	o.up(o.at[i])
-}
-
-func (o *order) less(p, q int32) bool {
-	a, b := o.heap[p], o.heap[q]
+func (o *order) before(a, b int) bool {
 	if o.key[a] != o.key[b] {
 		return o.key[a] < o.key[b]
 	}
 	return o.seq[a] < o.seq[b]
 }
+
+func (o *order) less(p, q int32) bool { return o.before(int(o.heap[p]), int(o.heap[q])) }
 
 func (o *order) swap(p, q int32) {
 	o.heap[p], o.heap[q] = o.heap[q], o.heap[p]

@@ -4,40 +4,48 @@ package balance
 // for its weight; servers with equal load take turns. Configuration manual,
 // "balance leastconn". The key of a server without connections is 0 whatever its
 // weight, otherwise (load+1)/weight scaled, so an idle server comes first and a
-// heavier one gets its share earlier.
+// heavier one gets its share earlier. A server whose key stays the same keeps its
+// place among its equals; a new weight puts it behind them.
 //
-// Picking costs O(log n); the caller reports each change of load with SetLoad.
+// A pick costs O(1), or O(n) if the first server is full; the caller reports each
+// change of load with SetLoad, which costs O(log n).
 type leastConn struct {
-	order  order
+	order  *order
 	weight []int
 	load   []int
 }
 
-func newLeastConn(n int) Algorithm {
+func newLeastConn(_ Method, servers []Server) Algorithm {
+	n := len(servers)
 	return &leastConn{order: newOrder(n), weight: make([]int, n), load: make([]int, n)}
 }
 
 func (a *leastConn) SetWeight(i, weight int) {
+	if a.weight[i] == weight {
+		return
+	}
 	a.weight[i] = weight
-	a.place(i)
+	a.order.remove(i)
+	if weight > 0 {
+		a.order.put(i, a.key(i))
+	}
 }
 
 func (a *leastConn) SetLoad(i, load int) {
 	a.load[i] = load
-	a.place(i)
-}
-
-func (a *leastConn) place(i int) {
-	switch {
-	case a.weight[i] == 0:
-		a.order.remove(i)
-	case a.load[i] == 0:
-		a.order.set(i, 0)
-	default:
-		a.order.set(i, int64(a.load[i]+1)*WeightMax/int64(a.weight[i]))
+	if a.weight[i] > 0 && a.order.key[i] != a.key(i) {
+		a.order.put(i, a.key(i))
 	}
 }
 
-func (a *leastConn) Pick(full func(int) bool) int {
-	return a.order.first(full)
+func (a *leastConn) key(i int) uint64 {
+	if a.load[i] == 0 {
+		return 0
+	}
+	return uint64(a.load[i]+1) * WeightMax / uint64(a.weight[i])
+}
+
+func (a *leastConn) Pick(_ Key, avoid int, full func(int) bool) (int, bool) {
+	i := a.order.firstOpen(avoid, full)
+	return i, i >= 0
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -60,13 +61,23 @@ func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (ad
 		s.index = -1
 		removed = append(removed, s)
 	}
-	b.pick = balance.New(cmp.Or(conf.Balance.Algorithm, "roundrobin"), len(b.servers))
+	method := balance.Method{Name: cmp.Or(conf.Balance.Algorithm, "roundrobin"), Rand: rand.Uint32}
+	b.pick = balance.New(method, balanced(conf.Servers))
 	for i, s := range b.servers {
 		b.pick.SetLoad(i, s.served)
 	}
 	b.reweigh()
 	b.serveQueue()
 	return added, removed
+}
+
+// balanced is what the algorithm needs to know of the servers.
+func balanced(servers []config.Server) []balance.Server {
+	out := make([]balance.Server, len(servers))
+	for i := range servers {
+		out[i].ID = uint32(servers[i].ID)
+	}
+	return out
 }
 
 // enter counts a session in and returns the configuration it keeps to its end.
@@ -127,14 +138,12 @@ func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
 		return nil, assignNone
 	}
 	s.choice = b.weighted > 1
-	i := -1
-	if avoid != nil && b.weighted > 1 {
-		i = b.pick.Pick(func(i int) bool { return b.servers[i] == avoid || b.servers[i].isFull() })
+	not := -1
+	if avoid != nil {
+		not = avoid.index
 	}
-	if i < 0 {
-		i = b.pick.Pick(b.full)
-	}
-	if i < 0 {
+	i, ok := b.pick.Pick(balance.Key{}, not, b.full)
+	if !ok {
 		b.queue.push(s)
 		return nil, assignQueued
 	}
@@ -167,8 +176,8 @@ func (b *backend) release(srv *server) {
 // serveQueue assigns queued sessions while a server has a free place. mu is held.
 func (b *backend) serveQueue() {
 	for b.queue.len > 0 && b.weighted > 0 {
-		i := b.pick.Pick(b.full)
-		if i < 0 {
+		i, ok := b.pick.Pick(balance.Key{}, -1, b.full)
+		if !ok {
 			return
 		}
 		s := b.queue.pop()

@@ -1,0 +1,214 @@
+package balance
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+)
+
+// HashKey says what the places of a server on the ring derive from. Configuration
+// manual, "hash-key".
+type HashKey uint8
+
+const (
+	HashKeyID       HashKey = iota // the server's id
+	HashKeyAddr                    // its address
+	HashKeyAddrPort                // its address and port
+)
+
+// ring is the circle of the consistent algorithms: each server has places on it,
+// scale for each unit of weight, and a hash belongs to the nearest. A server that
+// comes or goes moves only the hashes near its own places. Configuration manual,
+// "hash-type consistent".
+//
+// The places lie in buckets by their upper bits, a few in each, so a look-up costs
+// O(1), and a change of weight O(places of that server).
+type ring struct {
+	base   []uint32 // of each server: place k is at mix(base+k)
+	weight []int
+	bucket [][]place
+	shift  int // from a position to its bucket
+	places int
+	last   uint32 // position of the last keyless pick
+	begun  bool
+}
+
+type place struct {
+	pos    uint32
+	server int32
+}
+
+func newRing(servers []Server) *ring {
+	r := &ring{base: make([]uint32, len(servers)), weight: make([]int, len(servers)), bucket: make([][]place, 1), shift: 32}
+	for i, s := range servers {
+		r.base[i] = s.ringBase()
+	}
+	return r
+}
+
+// ringBase is where the count of the server's places begins.
+func (s Server) ringBase() uint32 {
+	addr := s.Addr.Addr()
+	if s.HashKey == HashKeyID || !addr.IsValid() {
+		return mix(s.ID)
+	}
+	h := uint32(0)
+	if s.HashKey == HashKeyAddrPort {
+		h = mix(uint32(s.Addr.Port()))
+	}
+	return addrBase(addr, h)
+}
+
+func addrBase(addr netip.Addr, h uint32) uint32 {
+	if addr.Is4() {
+		b := addr.As4()
+		return mix(h + binary.BigEndian.Uint32(b[:]))
+	}
+	return h
+}
+
+func (r *ring) set(i, weight int) {
+	now, want := r.weight[i]*scale, weight*scale
+	r.weight[i] = weight
+	r.grow(r.places + want - now)
+	for ; now < want; now++ {
+		r.insert(place{mix(r.base[i] + uint32(now)), int32(i)})
+	}
+	for ; now > want; now-- {
+		r.remove(place{mix(r.base[i] + uint32(now-1)), int32(i)})
+	}
+}
+
+// grow makes buckets for n places, about four in each.
+func (r *ring) grow(n int) {
+	if n <= 8*len(r.bucket) {
+		return
+	}
+	old := r.bucket
+	width := min(bits.Len(uint(n/4)), 26)
+	r.shift = 32 - width
+	r.bucket = make([][]place, 1<<width)
+	for _, b := range old {
+		for _, p := range b {
+			k := p.pos >> r.shift
+			r.bucket[k] = append(r.bucket[k], p)
+		}
+	}
+}
+
+// insert puts a place behind those at the same position.
+func (r *ring) insert(p place) {
+	b := &r.bucket[p.pos>>r.shift]
+	k := len(*b)
+	*b = append(*b, p)
+	for ; k > 0 && (*b)[k-1].pos > p.pos; k-- {
+		(*b)[k] = (*b)[k-1]
+	}
+	(*b)[k] = p
+	r.places++
+}
+
+func (r *ring) remove(p place) {
+	b := &r.bucket[p.pos>>r.shift]
+	for k, q := range *b {
+		if q == p {
+			*b = append((*b)[:k], (*b)[k+1:]...)
+			r.places--
+			return
+		}
+	}
+}
+
+// cursor is a place's bucket and index in it.
+type cursor struct{ bucket, index int }
+
+func (r *ring) place(c cursor) place { return r.bucket[c.bucket][c.index] }
+
+// after returns the first place at pos or behind it. The ring is not empty.
+func (r *ring) after(pos uint32) cursor {
+	c := cursor{int(uint64(pos) >> r.shift), 0}
+	b := r.bucket[c.bucket]
+	for c.index < len(b) && b[c.index].pos < pos {
+		c.index++
+	}
+	if c.index == len(b) {
+		return r.skip(c.bucket)
+	}
+	return c
+}
+
+// skip returns the first place behind a bucket.
+func (r *ring) skip(bucket int) cursor {
+	for {
+		if bucket++; bucket == len(r.bucket) {
+			bucket = 0
+		}
+		if len(r.bucket[bucket]) > 0 {
+			return cursor{bucket, 0}
+		}
+	}
+}
+
+func (r *ring) succ(c cursor) cursor {
+	if c.index+1 < len(r.bucket[c.bucket]) {
+		return cursor{c.bucket, c.index + 1}
+	}
+	return r.skip(c.bucket)
+}
+
+func (r *ring) pred(c cursor) cursor {
+	if c.index > 0 {
+		return cursor{c.bucket, c.index - 1}
+	}
+	for {
+		if c.bucket--; c.bucket < 0 {
+			c.bucket = len(r.bucket) - 1
+		}
+		if n := len(r.bucket[c.bucket]); n > 0 {
+			return cursor{c.bucket, n - 1}
+		}
+	}
+}
+
+// near returns the server of the place nearest to a hash, the one before it if two
+// are equally near. Servers that are not fit, and avoid, are passed over as long as
+// there are others behind. It returns -1 if the ring is empty.
+func (r *ring) near(hash uint32, avoid int, fit func(int) bool) int {
+	if r.places == 0 {
+		return -1
+	}
+	c := r.after(hash)
+	if p := r.pred(c); hash-r.place(p).pos <= r.place(c).pos-hash {
+		c = p
+	}
+	i := int(r.place(c).server)
+	for n := 0; n < r.places && (i == avoid || fit != nil && !fit(i)); n++ {
+		c = r.succ(c)
+		i = int(r.place(c).server)
+	}
+	return i
+}
+
+// turn returns the server of the next place on the circle.
+func (r *ring) turn(avoid int, full func(int) bool) int {
+	if r.places == 0 {
+		return -1
+	}
+	c := r.after(0)
+	if r.begun && r.last != ^uint32(0) {
+		c = r.after(r.last + 1)
+	}
+	last := -1
+	for range r.places {
+		p := r.place(c)
+		r.last, r.begun = p.pos, true
+		if i := int(p.server); i != last && open(i, full) {
+			if i != avoid {
+				return i
+			}
+			last = i
+		}
+		c = r.succ(c)
+	}
+	return last
+}
