@@ -8,15 +8,16 @@ package balance
 //
 // The places for connections, rounded up, are dealt out in proportion to the weights,
 // and the rest by where each server's weight lies in the sum of all; each server has
-// one at least.
+// one at least. As in HAProxy, where it lies is settled at the start and does not
+// move when weights change, so that the rest is not dealt out exactly from then on.
 type bounded struct {
 	factor int // in percent; 0: no bound
 	weight []int
-	before []int // sum of the weights of the servers before
+	before []int // sum of the weights of the servers before, at the start
 	load   []int
 	total  int // of weights
 	loads  int
-	stale  bool // before must be computed again
+	begun  bool
 	check  func(int) bool
 }
 
@@ -29,7 +30,6 @@ func newBounded(factor, n int) *bounded {
 func (b *bounded) setWeight(i, weight int) {
 	b.total += (weight - b.weight[i]) * scale
 	b.weight[i] = weight
-	b.stale = true
 }
 
 func (b *bounded) setLoad(i, load int) {
@@ -42,15 +42,21 @@ func (b *bounded) fit() func(int) bool {
 	if b.factor == 0 {
 		return nil
 	}
-	if b.stale {
-		sum := 0
-		for i, w := range b.weight {
+	if !b.begun {
+		b.start()
+	}
+	return b.check
+}
+
+func (b *bounded) start() {
+	b.begun = true
+	sum := 0
+	for i, w := range b.weight {
+		if w > 0 {
 			b.before[i] = sum
 			sum += w * scale
 		}
-		b.stale = false
 	}
-	return b.check
 }
 
 func (b *bounded) fits(i int) bool {

@@ -297,7 +297,7 @@ func (st *stage) open(key balance.Key, src, payload string) {
 	c := st.dial(src, payload)
 	var number [2]byte
 	if _, err := io.ReadFull(c, number[:]); err != nil {
-		st.t.Fatalf("%s: connection %d: %v", st.scene.name, len(st.got), err)
+		st.t.Fatalf("%s: connection %d for %d: %v", st.scene.name, len(st.got), i, err)
 	}
 	want := int(number[0])<<8 | int(number[1])
 	st.got, st.want = append(st.got, i), append(st.want, want)

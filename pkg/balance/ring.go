@@ -1,20 +1,6 @@
 package balance
 
-import (
-	"encoding/binary"
-	"math/bits"
-	"net/netip"
-)
-
-// HashKey says what the places of a server on the ring derive from. Configuration
-// manual, "hash-key".
-type HashKey uint8
-
-const (
-	HashKeyID       HashKey = iota // the server's id
-	HashKeyAddr                    // its address
-	HashKeyAddrPort                // its address and port
-)
+import "math/bits"
 
 // ring is the circle of the consistent algorithms: each server has places on it,
 // scale for each unit of weight, and a hash belongs to the nearest. A server that
@@ -26,11 +12,12 @@ const (
 type ring struct {
 	base   []uint32 // of each server: place k is at mix(base+k)
 	weight []int
+	most   []int // greatest weight that the server ever had
 	bucket [][]place
 	shift  int // from a position to its bucket
 	places int
 	last   uint32 // position of the last keyless pick
-	begun  bool
+	begun  bool   // false: there was none, or nothing was left behind it
 }
 
 type place struct {
@@ -39,43 +26,34 @@ type place struct {
 }
 
 func newRing(servers []Server) *ring {
-	r := &ring{base: make([]uint32, len(servers)), weight: make([]int, len(servers)), bucket: make([][]place, 1), shift: 32}
+	r := &ring{base: make([]uint32, len(servers)), weight: make([]int, len(servers)), most: make([]int, len(servers)), bucket: make([][]place, 1), shift: 32}
 	for i, s := range servers {
 		r.base[i] = s.ringBase()
 	}
 	return r
 }
 
-// ringBase is where the count of the server's places begins.
-func (s Server) ringBase() uint32 {
-	addr := s.Addr.Addr()
-	if s.HashKey == HashKeyID || !addr.IsValid() {
-		return mix(s.ID)
-	}
-	h := uint32(0)
-	if s.HashKey == HashKeyAddrPort {
-		h = mix(uint32(s.Addr.Port()))
-	}
-	return addrBase(addr, h)
-}
-
-func addrBase(addr netip.Addr, h uint32) uint32 {
-	if addr.Is4() {
-		b := addr.As4()
-		return mix(h + binary.BigEndian.Uint32(b[:]))
-	}
-	return h
-}
-
+// set adds or takes away the last places of a server. If it has not had that many
+// yet it leaves the ring before: HAProxy makes room for them then, and it shows in
+// whose turn it is.
 func (r *ring) set(i, weight int) {
-	now, want := r.weight[i]*scale, weight*scale
+	now := r.weight[i]
 	r.weight[i] = weight
-	r.grow(r.places + want - now)
-	for ; now < want; now++ {
-		r.insert(place{mix(r.base[i] + uint32(now)), int32(i)})
+	r.grow(r.places + (weight-now)*scale)
+	if weight > r.most[i] {
+		r.most[i] = weight
+		r.shrink(i, now*scale, 0)
+		now = 0
 	}
-	for ; now > want; now-- {
-		r.remove(place{mix(r.base[i] + uint32(now-1)), int32(i)})
+	r.shrink(i, now*scale, weight*scale)
+	for k := now * scale; k < weight*scale; k++ {
+		r.insert(place{mix(r.base[i] + uint32(k)), int32(i)})
+	}
+}
+
+func (r *ring) shrink(i, from, to int) {
+	for k := from; k > to; k-- {
+		r.remove(place{mix(r.base[i] + uint32(k-1)), int32(i)})
 	}
 }
 
@@ -112,11 +90,21 @@ func (r *ring) remove(p place) {
 	b := &r.bucket[p.pos>>r.shift]
 	for k, q := range *b {
 		if q == p {
+			if r.begun && q.pos == r.last {
+				r.stepOn(cursor{int(p.pos >> r.shift), k})
+			}
 			*b = append((*b)[:k], (*b)[k+1:]...)
 			r.places--
 			return
 		}
 	}
+}
+
+// stepOn prepares for the removal of the place of the last keyless pick: the one
+// behind it takes its part, and so loses its turn.
+func (r *ring) stepOn(c cursor) {
+	pos := r.place(r.succ(c)).pos
+	r.last, r.begun = pos, pos >= r.last && r.places > 1
 }
 
 // cursor is a place's bucket and index in it.

@@ -13,16 +13,22 @@ import "math/bits"
 // many whole totals are owed; of equals, the first gets the slot.
 type slots struct {
 	weight []int
+	known  []int // the last weight of each server that was not 0
 	slot   []int32
 	stale  bool
 	next   int // whose turn it is, for keyless picks
 }
 
-func newSlots(n int) *slots { return &slots{weight: make([]int, n)} }
+func newSlots(n int) *slots {
+	return &slots{weight: make([]int, n), known: make([]int, n)}
+}
 
 func (m *slots) set(i, weight int) {
 	if m.weight[i] != weight {
 		m.weight[i], m.stale = weight, true
+		if weight > 0 {
+			m.known[i] = weight
+		}
 	}
 }
 
@@ -35,29 +41,27 @@ func (m *slots) at(hash uint32) int {
 	return int(m.slot[hash%uint32(len(m.slot))])
 }
 
-// turn returns the server whose turn it is.
+// turn returns the server whose turn it is. What comes next is one further on in a
+// map that may have grown by then; it goes back to the start only when it is used.
 func (m *slots) turn(avoid int, full func(int) bool) int {
 	m.refresh()
 	if m.next >= len(m.slot) {
 		m.next = 0
 	}
-	last, lastNext, p := -1, 0, m.next
+	last, p := -1, m.next
 	for range m.slot {
 		i := int(m.slot[p])
-		if p++; p == len(m.slot) {
+		p++
+		if i != last && open(i, full) {
+			m.next = p
+			if i != avoid {
+				return i
+			}
+			last = i
+		}
+		if p == len(m.slot) {
 			p = 0
 		}
-		if i == last || !open(i, full) {
-			continue
-		}
-		if i != avoid {
-			m.next = p
-			return i
-		}
-		last, lastNext = i, p
-	}
-	if last >= 0 {
-		m.next = lastNext
 	}
 	return last
 }
@@ -68,8 +72,8 @@ func (m *slots) refresh() {
 	}
 	m.stale = false
 	divisor, total := 0, 0
-	for _, w := range m.weight {
-		divisor, total = gcd(divisor, w), total+w
+	for i, w := range m.weight {
+		divisor, total = gcd(divisor, m.known[i]), total+w
 	}
 	if total == 0 {
 		m.slot = m.slot[:0]
@@ -82,6 +86,8 @@ func (m *slots) refresh() {
 	}
 }
 
+// The number of slots is divided by what the weights have in common, including
+// those of servers that are away: whose turn it is should keep its meaning.
 func gcd(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b
