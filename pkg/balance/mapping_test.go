@@ -163,8 +163,9 @@ func connectionRequest(user string) string {
 	return string([]byte{3, 0, byte(n >> 8), byte(n), byte(n - 5), 0xe0, 0, 0, 0, 0, 0}) + cookie
 }
 
-// Connections without a key, of which none meets a server that is full: where the
-// ring begins anew, HAProxy looks at one place only and then lets them wait.
+// Connections without a key. No server has a maxconn: HAProxy lets such a connection
+// wait at the ring after it has once found all servers full, even if one is free by
+// then.
 func TestHAProxyHashWithoutKey(t *testing.T) {
 	var scenes []scene
 	for _, line := range []string{"map-based", "consistent"} {

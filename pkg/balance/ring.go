@@ -16,6 +16,7 @@ type ring struct {
 	bucket [][]place
 	shift  int // from a position to its bucket
 	places int
+	built  bool   // places are put in from the first look-up on
 	last   uint32 // position of the last keyless pick
 	begun  bool   // false: there was none, or nothing was left behind it
 }
@@ -39,6 +40,9 @@ func newRing(servers []Server) *ring {
 func (r *ring) set(i, weight int) {
 	now := r.weight[i]
 	r.weight[i] = weight
+	if !r.built {
+		return
+	}
 	r.grow(r.places + (weight-now)*scale)
 	if weight > r.most[i] {
 		r.most[i] = weight
@@ -57,21 +61,53 @@ func (r *ring) shrink(i, from, to int) {
 	}
 }
 
-// grow makes buckets for n places, about four in each.
+// build puts the places of all servers in, which at 16 million of them is much
+// faster with the size of each bucket known.
+func (r *ring) build() {
+	r.built = true
+	total := 0
+	for _, w := range r.weight {
+		total += w * scale
+	}
+	r.widen(total)
+	size := make([]int32, len(r.bucket))
+	for i, w := range r.weight {
+		for k := range uint32(w * scale) {
+			size[mix(r.base[i]+k)>>r.shift]++
+		}
+	}
+	room := make([]place, total)
+	for b, n := range size {
+		r.bucket[b], room = room[:0:n], room[n:]
+	}
+	for i, w := range r.weight {
+		r.most[i] = w
+		for k := range uint32(w * scale) {
+			r.insert(place{mix(r.base[i] + k), int32(i)})
+		}
+	}
+}
+
+// grow makes more buckets if there are too few for n places.
 func (r *ring) grow(n int) {
 	if n <= 8*len(r.bucket) {
 		return
 	}
 	old := r.bucket
-	width := min(bits.Len(uint(n/4)), 26)
-	r.shift = 32 - width
-	r.bucket = make([][]place, 1<<width)
+	r.widen(n)
 	for _, b := range old {
 		for _, p := range b {
 			k := p.pos >> r.shift
 			r.bucket[k] = append(r.bucket[k], p)
 		}
 	}
+}
+
+// widen makes empty buckets, for four to eight of n places each.
+func (r *ring) widen(n int) {
+	width := min(bits.Len(uint(n/8)), 26)
+	r.shift = 32 - width
+	r.bucket = make([][]place, 1<<width)
 }
 
 // insert puts a place behind those at the same position.
@@ -162,6 +198,9 @@ func (r *ring) pred(c cursor) cursor {
 // are equally near. Servers that are not fit, and avoid, are passed over as long as
 // there are others behind. It returns -1 if the ring is empty.
 func (r *ring) near(hash uint32, avoid int, fit func(int) bool) int {
+	if !r.built {
+		r.build()
+	}
 	if r.places == 0 {
 		return -1
 	}
@@ -179,6 +218,9 @@ func (r *ring) near(hash uint32, avoid int, fit func(int) bool) int {
 
 // turn returns the server of the next place on the circle.
 func (r *ring) turn(avoid int, full func(int) bool) int {
+	if !r.built {
+		r.build()
+	}
 	if r.places == 0 {
 		return -1
 	}
