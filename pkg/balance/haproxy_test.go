@@ -52,7 +52,7 @@ type scene struct {
 	method  balance.Method
 	weights []int
 	ids     []int    // nil: 1, 2, 3, ...
-	hosts   []string // nil: 127.1.x.y; %d is the port
+	hosts   []string // addresses of the servers; nil: 127.1.x.y
 	hashKey string
 	maxconn int // of each server
 	play    func(*stage)
@@ -60,16 +60,15 @@ type scene struct {
 
 // stage plays a scene on HAProxy and on an algorithm side by side.
 type stage struct {
-	t        *testing.T
-	scene    scene
-	px       string
-	house    *house
-	pick     balance.Algorithm
-	load     []int
-	conns    []played // open connections
-	got      []int
-	want     []int
-	failures int
+	t     *testing.T
+	scene scene
+	px    string
+	house *house
+	pick  balance.Algorithm
+	load  []int
+	conns []played // open connections
+	got   []int
+	want  []int
 }
 
 type played struct {
@@ -81,6 +80,7 @@ type played struct {
 type house struct {
 	front string // address of the frontend
 	stats string // path of the runtime API's socket
+	port  int    // of all servers
 }
 
 // newHouse starts servers and HAProxy. A server is an address within 127.1.0.0/16;
@@ -103,9 +103,9 @@ func newHouse(t *testing.T, scenes []scene) *house {
 		t.Fatal(err)
 	}
 	defer passed.Close()
-	h := &house{front: front.Addr().String(), stats: filepath.Join(t.TempDir(), "stats")}
+	h := &house{front: front.Addr().String(), stats: filepath.Join(t.TempDir(), "stats"), port: ln.Addr().(*net.TCPAddr).Port}
 	conf := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(conf, []byte(h.config(scenes, ln.Addr().(*net.TCPAddr).Port)), 0o600); err != nil {
+	if err := os.WriteFile(conf, []byte(h.config(scenes)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
@@ -159,7 +159,7 @@ func serve(ln net.Listener) {
 	}
 }
 
-func (h *house) config(scenes []scene, port int) string {
+func (h *house) config(scenes []scene) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
 	nbthread 1
@@ -184,7 +184,7 @@ frontend front
 		for line := range strings.SplitSeq(s.lines, ";") {
 			fmt.Fprintf(&b, "\t%s\n", strings.TrimSpace(line))
 		}
-		for i, addr := range s.addrs(port) {
+		for i, addr := range s.addrs(h.port) {
 			fmt.Fprintf(&b, "\tserver s%d %s weight %d id %d", i, addr, s.weights[i], s.id(i))
 			if s.hashKey != "" {
 				fmt.Fprintf(&b, " hash-key %s", s.hashKey)
@@ -246,11 +246,7 @@ func await(t *testing.T, what string, ok func() bool) {
 
 func newStage(t *testing.T, h *house, n int, s scene) *stage {
 	servers := make([]balance.Server, len(s.weights))
-	port := 0
-	if out := h.command(t, "show servers state scene"+strconv.Itoa(n+1)); true {
-		port, _ = strconv.Atoi(strings.Fields(strings.Split(out, "\n")[2])[18])
-	}
-	for i, addr := range s.addrs(port) {
+	for i, addr := range s.addrs(h.port) {
 		servers[i] = balance.Server{ID: uint32(s.id(i)), Addr: addr}
 		switch s.hashKey {
 		case "addr":
