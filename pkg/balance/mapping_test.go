@@ -76,6 +76,13 @@ func TestHAProxyRing(t *testing.T) {
 		hashScene("consistent none", none, []int{1, 1, 1}, edges),
 		hashScene("consistent none", none, []int{256, 3, 10}, edges),
 	}
+	many := make([]int, 300)
+	for i := range many {
+		many[i] = 256 - i%7
+	}
+	large := hashScene("consistent none", none, many, edges)
+	large.name = "300 servers"
+	scenes = append(scenes, large)
 	ids := hashScene("consistent none", none, []int{1, 2, 1}, edges)
 	ids.name, ids.ids = "ids", []int{70000, 3, 4096}
 	scenes = append(scenes, ids)

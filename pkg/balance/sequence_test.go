@@ -38,14 +38,14 @@ func TestHAProxyTurns(t *testing.T) {
 			})
 		}
 	}
-	many := make([]int, 100)
+	many := make([]int, 300)
 	for i := range many {
-		many[i] = 1 + i*37%97
+		many[i] = 1 + i*37%256
 	}
 	for _, name := range []string{"roundrobin", "static-rr"} {
 		scenes = append(scenes, scene{
-			name: name + " 100 servers", lines: "balance " + name, method: balance.Method{Name: name}, weights: many,
-			play: func(st *stage) { st.visit(300) },
+			name: name + " 300 servers", lines: "balance " + name, method: balance.Method{Name: name}, weights: many,
+			play: func(st *stage) { st.visit(900) },
 		})
 	}
 	play(t, scenes)
