@@ -28,7 +28,8 @@ func load(a *arguments, m *messages) (*checked, error) {
 	host, _ := os.Hostname()
 	c := &checked{}
 	opt := config.Options{
-		Getenv: environment(a, host), Hostname: host, LocalPeer: a.peer,
+		Getenv: environment(a, host), ReadFile: os.ReadFile, ReadDir: config.ReadNames,
+		Hostname: host, LocalPeer: a.peer,
 		ZeroWarning: a.zeroWarning, Diag: a.diagnose, Maxconn: a.proxyMaxconn,
 	}
 	if a.lines != nil || a.check && a.diagnose {

@@ -1,83 +1,142 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxUnixPath is what HAProxy leaves of sun_path after its temporary suffixes.
-const maxUnixPath = 97
+// Longest names of sockets. HAProxy leaves room for temporary suffixes behind a
+// path; an abstract name needs none, but one byte in front.
+const (
+	maxUnixPath     = 97
+	maxAbstractName = 107
+)
 
 // endpoint is an address as written, taken apart but not judged.
 type endpoint struct {
-	path   string // UNIX socket path
+	kind   addressKind
+	path   string // path of a UNIX socket, abstract name, or <backend>/<server> of rhttp@
 	host   string // without brackets
 	family int    // 0: any, 4, 6
 	port   string // text behind the last colon
 	ported bool   // there was a colon
+	fd     int    // of fd@ and sockpair@
+	dgram  bool   // the prefix asks for datagrams
 }
 
-// families are the prefixes of IP addresses, with the family they force.
-var families = map[string]int{
-	"ipv4": 4, "ipv6": 6, "tcp": 0, "tcp4": 4, "tcp6": 6,
-	"stream+ipv4": 4, "stream+ipv6": 6, "udp": 0, "udp4": 4, "udp6": 6, "dgram+ipv4": 4, "dgram+ipv6": 6,
+// addressKind tells what an address leads to.
+type addressKind uint8
+
+// The kinds (manual, section 11).
+const (
+	ipAddress addressKind = iota
+	unixAddress
+	abstractAddress // of a UNIX socket outside of the file system
+	fdAddress
+	sockpairAddress
+	quicAddress
+	reverseAddress // rhttp@
+)
+
+// families are the prefixes of addresses, with what they stand for.
+var families = map[string]endpoint{
+	"ipv4": {family: 4}, "ipv6": {family: 6}, "tcp": {}, "tcp4": {family: 4}, "tcp6": {family: 6},
+	"stream+ipv4": {family: 4}, "stream+ipv6": {family: 6},
+	"udp": {dgram: true}, "udp4": {family: 4, dgram: true}, "udp6": {family: 6, dgram: true},
+	"dgram+ipv4": {family: 4, dgram: true}, "dgram+ipv6": {family: 6, dgram: true},
+	"unix": {kind: unixAddress}, "uxst": {kind: unixAddress}, "stream+unix": {kind: unixAddress},
+	"uxdg": {kind: unixAddress, dgram: true}, "dgram+unix": {kind: unixAddress, dgram: true},
+	"abns": {kind: abstractAddress}, "stream+abns": {kind: abstractAddress}, "dgram+abns": {kind: abstractAddress, dgram: true},
+	"fd": {kind: fdAddress}, "stream+fd": {kind: fdAddress}, "dgram+fd": {kind: fdAddress, dgram: true},
+	"sockpair": {kind: sockpairAddress},
+	"quic4":    {kind: quicAddress, family: 4}, "quic6": {kind: quicAddress, family: 6},
+	"rhttp": {kind: reverseAddress},
 }
 
-// refusedFamilies are prefixes that HAProxy knows.
-var refusedFamilies = []string{"abns", "abnsz", "fd", "sockpair", "quic4", "quic6", "rhttp", "rev", "mptcp", "mptcp4", "mptcp6", "ring"}
+const familyForm = "ipv4@, ipv6@, tcp@, tcp4@, tcp6@, unix@, uxst@, abns@, fd@<number>"
 
-// parseEndpoint takes an address apart (manual, section 11). Datagram prefixes
-// are right for logs only.
+// parseEndpoint takes the address of an IP or UNIX socket apart (manual, section
+// 11); the other kinds are reported as not supported. Datagram prefixes are right
+// for logs only.
 func (p *parser) parseEndpoint(w Word, datagram bool) (endpoint, bool) {
-	rest := w.Text
-	ep := endpoint{}
-	if rest == "" {
-		p.alert(w, "empty address (environment variable missing?)").Accepted = "an address"
+	ep, ok := p.parseAddress(w)
+	switch {
+	case !ok:
 		return ep, false
-	}
-	if prefix, tail, ok := strings.Cut(rest, "@"); ok && prefix != "" && !strings.ContainsAny(prefix, "/:.") {
-		family, known := families[prefix]
-		switch {
-		case prefix == "unix" || prefix == "uxst" || prefix == "uxdg" && datagram:
-			return p.unixEndpoint(w, tail)
-		case slices.Contains(refusedFamilies, prefix):
-			p.unsupported(w, "address family '%s@' is not supported", prefix)
-			return ep, false
-		case !known:
-			p.alert(w, "unknown address family '%s@' in '%s'", prefix, w.Text).Accepted = "ipv4@, ipv6@, tcp@, unix@"
-			return ep, false
-		case !datagram && (strings.HasPrefix(prefix, "udp") || strings.HasPrefix(prefix, "dgram")):
-			p.alert(w, "dgram-type address not acceptable in '%s'", w.Text).Accepted = "tcp@<address>"
-			return ep, false
-		}
-		ep.family, rest = family, tail
-	}
-	if strings.HasPrefix(rest, "/") {
-		return p.unixEndpoint(w, rest)
-	}
-	if i := strings.LastIndexByte(rest, ':'); i >= 0 && !strings.HasSuffix(rest, "]") {
-		ep.host, ep.port, ep.ported = rest[:i], rest[i+1:], true
-	} else {
-		ep.host = rest
-	}
-	if strings.HasPrefix(ep.host, "[") && strings.HasSuffix(ep.host, "]") {
-		ep.host = ep.host[1 : len(ep.host)-1]
+	case ep.dgram && !datagram:
+		p.alert(w, "dgram-type address not acceptable in '%s'", w.Text).Accepted = "tcp@<address>"
+		return ep, false
+	case ep.kind != ipAddress && ep.kind != unixAddress:
+		prefix, _, _ := strings.Cut(w.Text, "@")
+		p.unsupported(w, "address family '%s@' is not supported here", prefix)
+		return ep, false
+	case ep.kind == unixAddress && ep.path == "":
+		p.unsupported(w, "'%s' has no path", w.Text)
+		return ep, false
 	}
 	return ep, true
 }
 
-func (p *parser) unixEndpoint(w Word, path string) (endpoint, bool) {
-	if path == "" {
-		p.alert(w, "'%s' has no path", w.Text).Accepted = "unix@<path>"
-		return endpoint{}, false
+// parseAddress takes an address of any kind apart.
+func (p *parser) parseAddress(w Word) (endpoint, bool) {
+	rest, ep := w.Text, endpoint{}
+	if rest == "" {
+		p.alert(w, "empty address (environment variable missing?)").Accepted = "an address"
+		return ep, false
 	}
-	if len(path) > maxUnixPath {
-		p.alert(w, "socket path '%s' too long (max %d)", path, maxUnixPath).Accepted = "a shorter path"
-		return endpoint{}, false
+	if prefix, tail, ok := strings.Cut(rest, "@"); ok && !strings.ContainsAny(prefix, "/:.") {
+		if ep, ok = families[prefix]; !ok {
+			d := p.alert(w, "unknown address family '%s@' in '%s'", prefix, w.Text)
+			d.Accepted, d.Suggest = familyForm, nearest(prefix, slices.Sorted(maps.Keys(families)))
+			return ep, false
+		}
+		rest = tail
+	} else if strings.HasPrefix(rest, "/") {
+		ep.kind = unixAddress
 	}
-	return endpoint{path: path}, true
+	switch ep.kind {
+	case unixAddress, abstractAddress:
+		ep.path = rest
+		return ep, p.checkSocketName(w, ep)
+	case reverseAddress:
+		ep.path = rest
+		return ep, true
+	case fdAddress, sockpairAddress:
+		n, err := strconv.ParseUint(rest, 10, 31)
+		if err != nil {
+			p.alert(w, "file descriptor '%s' is not a valid integer in '%s'", rest, w.Text).Accepted = "fd@<number>"
+		}
+		ep.fd = int(n)
+		return ep, err == nil
+	}
+	ep.setHost(rest)
+	return ep, true
+}
+
+// setHost parts host and port at the last colon.
+func (ep *endpoint) setHost(text string) {
+	ep.host = text
+	if i := strings.LastIndexByte(text, ':'); i >= 0 && !strings.HasSuffix(text, "]") {
+		ep.host, ep.port, ep.ported = text[:i], text[i+1:], true
+	}
+	if strings.HasPrefix(ep.host, "[") && strings.HasSuffix(ep.host, "]") {
+		ep.host = ep.host[1 : len(ep.host)-1]
+	}
+}
+
+func (p *parser) checkSocketName(w Word, ep endpoint) bool {
+	longest := maxUnixPath
+	if ep.kind == abstractAddress {
+		longest = maxAbstractName
+	}
+	if len(ep.path) > longest {
+		p.alert(w, "socket path '%s' too long (max %d)", ep.path, longest).Accepted = "a shorter path"
+		return false
+	}
+	return true
 }
 
 // literal returns the IP address of an endpoint; an empty host and "*" are the
@@ -90,10 +149,44 @@ func (ep endpoint) literal() (netip.Addr, bool) {
 		return netip.IPv4Unspecified(), true
 	}
 	addr, err := netip.ParseAddr(ep.host)
+	if short, ok := looseIPv4(ep.host); ok && err != nil && ep.family != 6 {
+		return short, true
+	}
 	if err != nil || addr.Zone() != "" || ep.family == 4 && !addr.Is4() || ep.family == 6 && addr.Is4() {
 		return netip.Addr{}, false
 	}
 	return addr, true
+}
+
+// looseIPv4 reads an IPv4 address as inet_aton does: fewer than four parts, the
+// last one filling what is left, each decimal, octal (0...) or hexadecimal (0x...).
+func looseIPv4(s string) (netip.Addr, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var sum uint64
+	for i, part := range parts {
+		if part == "" || strings.ContainsAny(part, "_+-") {
+			return netip.Addr{}, false
+		}
+		base := 10
+		if digits, hex := strings.CutPrefix(strings.ToLower(part), "0x"); hex {
+			part, base = digits, 16
+		} else if part[0] == '0' {
+			base = 8
+		}
+		n, err := strconv.ParseUint(part, base, 32)
+		left := 8
+		if i == len(parts)-1 {
+			left = 8 * (5 - len(parts))
+		}
+		if err != nil || n>>left != 0 {
+			return netip.Addr{}, false
+		}
+		sum = sum<<left | n
+	}
+	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
 }
 
 // portRange reads "80" or "80-90"; the ports are 1 to 65535.

@@ -15,32 +15,51 @@ var bindKeywords = []Keyword{
 
 const bindForm = "[<address>]:<port>[-<port>][, ...] | <path>[, ...]"
 
-// bindOptions are the words behind the addresses (manual, section 5.1).
-var bindOptions = []Keyword{
-	{Name: "name", Where: BindOption, Args: "<name>", Min: 1, Max: 1, Help: "label in logs and statistics",
-		bind: func(_ *parser, b *bindLine, o option) { b.common.Name = o.arg.Text }},
-	{Name: "interface", Where: BindOption, Args: "<interface>", Min: 1, Max: 1, Help: "accept only what arrives on this network interface",
-		bind: func(_ *parser, b *bindLine, o option) { b.common.Interface = o.arg.Text }},
-	{Name: "maxconn", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "that of the frontend", Help: "concurrent connections of the listener",
-		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Maxconn, o.arg, "maxconn") }},
-	{Name: "backlog", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "that of the frontend", Help: "length of the listen queue",
-		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Backlog, o.arg, "backlog") }},
-	{Name: "id", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Default: "the place among the listeners", Help: "number of the listener in statistics",
-		bind: parseBindID},
-	{Name: "v4v6", Where: BindOption, Help: "an IPv6 wildcard accepts IPv4 too",
-		bind: func(_ *parser, b *bindLine, _ option) { b.common.V4V6 = true }},
-	{Name: "v6only", Where: BindOption, Help: "an IPv6 wildcard does not accept IPv4",
-		bind: func(_ *parser, b *bindLine, _ option) { b.common.V6Only = true }},
-}
-
 // maxBinds bounds what a few port ranges in one section can ask for.
 const maxBinds = 100_000
 
-// bindLine is a "bind" line under construction: the options go to all addresses.
+// bindLine is a "bind" or "stats socket" line under construction: the options go
+// to all addresses.
 type bindLine struct {
-	binds  []Bind
-	common Bind
-	idAt   Word
+	binds    []Bind
+	common   Bind
+	idAt     Word
+	guidAt   Word
+	threadAt Word           // the thread set that is judged at the end
+	group    int            // greatest thread group named
+	lowest   int            // lowest thread named, 0: none
+	at       map[string]Pos // where the TLS options are
+}
+
+// tls returns the TLS settings for a row to write to.
+func (b *bindLine) tls() *TLS {
+	if b.common.TLS == nil {
+		b.common.TLS, b.at = &TLS{}, map[string]Pos{}
+	}
+	return b.common.TLS
+}
+
+// options returns the rare settings for a row to write to.
+func (b *bindLine) options() *BindOptions {
+	if b.common.Options == nil {
+		b.common.Options = &BindOptions{}
+	}
+	return b.common.Options
+}
+
+// note keeps where a TLS option is: at its argument, if it has one.
+func (b *bindLine) note(p *parser, o option) {
+	at := o.name
+	if o.arg.Text != "" {
+		at = o.arg
+	}
+	b.at[o.kw.Name] = p.pos(at)
+}
+
+func (b *bindLine) firstThread(n int) {
+	if n > 0 && (b.lowest == 0 || n < b.lowest) {
+		b.lowest = n
+	}
 }
 
 func parseBind(p *parser, st *statement) {
@@ -64,13 +83,58 @@ func parseBind(p *parser, st *statement) {
 	if line.idAt.Text != "" && ok {
 		p.claimBindID(&line)
 	}
+	if line.guidAt.Text != "" {
+		p.claimBindGUIDs(&line)
+	}
+	p.judgeBindAtEnd(&line, st)
 	if !ok || !p.px.px.Kind.HasFrontend() {
 		return
 	}
 	for i := range line.binds {
-		b := line.common
-		b.Pos, b.Addr, b.Path = line.binds[i].Pos, line.binds[i].Addr, line.binds[i].Path
+		b, at := line.common, line.binds[i]
+		b.Pos, b.Addr, b.Path, b.Abstract, b.FD = at.Pos, at.Addr, at.Path, at.Abstract, at.FD
 		p.px.px.Binds = append(p.px.px.Binds, b)
+	}
+}
+
+// judgeBindAtEnd has the line judged by what other lines say: global settings of
+// TLS and threads. Those of a disabled proxy are not.
+func (p *parser) judgeBindAtEnd(line *bindLine, st *statement) {
+	s, main := p.px, p.pos(st.name[0])
+	if line.common.TLS != nil && line.common.TLS.Enabled {
+		p.atEnd(func() {
+			if !s.px.Disabled {
+				c := tlsCheck{p: p, what: "bind", tls: line.common.TLS, defaults: &p.cfg.Global.TLS.Bind, at: line.at, main: main, lowest: "TLSv1.2"}
+				c.bind()
+			}
+		})
+	}
+	if line.threadAt.Text == "" {
+		return
+	}
+	at := p.pos(line.threadAt)
+	p.atEnd(func() {
+		threads := p.cfg.Global.NbThread
+		if s.px.Disabled {
+			return
+		}
+		if _, grouped := p.once["thread-groups"]; line.group > 1 && !grouped {
+			p.report(Alert, at, "thread group %d does not exist", line.group).Accepted = "1, or more groups by 'thread-groups' in section global"
+		} else if threads > 0 && line.lowest > threads {
+			p.report(Alert, at, "only threads that do not exist are named").Accepted = fmt.Sprintf("1 to %d, which is 'nbthread'", threads)
+		}
+	})
+}
+
+// claimBindGUIDs gives each listener of the line its global name.
+func (p *parser) claimBindGUIDs(line *bindLine) {
+	w := line.guidAt
+	for i := range line.binds {
+		name := w
+		name.Text += "-" + strconv.Itoa(i+1)
+		if !p.claimGUID(name, "a listener at "+p.pos(w).String()) {
+			return
+		}
 	}
 }
 
@@ -89,12 +153,16 @@ func splitCommas(w Word) []Word {
 
 // bindAddress turns one element of the list into listeners.
 func (p *parser) bindAddress(w Word) ([]Bind, bool) {
-	ep, ok := p.parseEndpoint(w, false)
+	ep, ok := p.parseAddress(w)
 	if !ok {
 		return nil, false
 	}
-	if ep.path != "" {
-		return []Bind{{Pos: p.pos(w), Path: ep.path}}, true
+	if ep.dgram && ep.kind != fdAddress {
+		p.alert(w, "dgram-type address not acceptable in '%s'", w.Text).Accepted = "tcp@<address>"
+		return nil, false
+	}
+	if ep.kind != ipAddress {
+		return p.bindSpecial(w, ep)
 	}
 	if ep.port == "" {
 		p.alert(w, "missing port specification in '%s'", w.Text).Accepted = bindForm
@@ -122,22 +190,35 @@ func (p *parser) bindAddress(w Word) ([]Bind, bool) {
 	return binds, true
 }
 
-func (p *parser) bindInt(field *int, w Word, what string) {
-	if n := atol(w.Text); n < 0 {
-		p.alert(w, "'%s': invalid value %s, must be >= 0", what, w.Text).Accepted = "0 to 2147483647"
-		return
+// bindSpecial turns what is not an IP address into a listener.
+func (p *parser) bindSpecial(w Word, ep endpoint) ([]Bind, bool) {
+	b := Bind{Pos: p.pos(w)}
+	switch ep.kind {
+	case unixAddress:
+		prefix := p.cfg.Global.UnixBind.Prefix
+		if b.Path = prefix + ep.path; len(b.Path) > maxUnixPath {
+			p.alert(w, "socket path '%s' too long (max %d)", b.Path, maxUnixPath).Accepted = "a shorter path"
+			return nil, false
+		}
+		if ep.path == "" {
+			p.unsupported(w, "'%s' has no path", w.Text)
+		}
+		return []Bind{b}, ep.path != ""
+	case abstractAddress:
+		b.Abstract = ep.path
+		p.unsupported(w, "abstract UNIX sockets ('%s') are not supported by this version yet", w.Text)
+	case fdAddress:
+		b.FD = ep.fd + 1
+		p.unsupported(w, "inherited sockets ('%s') are not supported by this version yet", w.Text)
+	case sockpairAddress:
+		p.unsupported(w, "'%s' is not supported: it connects processes of HAProxy", w.Text)
+	case quicAddress:
+		d := p.alert(w, "'%s' is not supported: QUIC is for HTTP, this is a TCP proxy", w.Text)
+		d.Accepted, d.Unsupported = bindForm, p.px == nil
+	case reverseAddress:
+		p.alert(w, "'%s' is not supported: reverse HTTP is experimental, and this is a TCP proxy", w.Text).Accepted = bindForm
 	}
-	*field = p.looseInt(w, what)
-}
-
-func parseBindID(p *parser, b *bindLine, o option) {
-	w := o.arg
-	id, err := strconv.Atoi(w.Text)
-	if err != nil || id <= 0 {
-		p.alert(w, "'id': custom id has to be > 0, got '%s'", w.Text).Accepted = "1 to 2147483647"
-		return
-	}
-	b.common.ID, b.idAt = id, w
+	return nil, false
 }
 
 // claimBindID checks that the id names one listener only.

@@ -67,7 +67,7 @@ func weJudge(t *testing.T, file string) (judgement, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = Parse(sources, Options{})
+	_, _, err = Parse(sources, Options{ReadFile: os.ReadFile, ReadDir: ReadNames})
 	j := judgement{Valid: true}
 	for _, d := range alertsOf(err) {
 		if !d.Unsupported {
@@ -190,7 +190,7 @@ func TestAlertsHelp(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := Lines(sources[0])
-		_, _, err = Parse(sources, Options{})
+		_, _, err = Parse(sources, Options{ReadFile: os.ReadFile, ReadDir: ReadNames})
 		for _, d := range alertsOf(err) {
 			quoted := strings.HasPrefix(d.Message, "'") && strings.Contains(lines[d.Pos.Line-1].Text, ".alert")
 			if !d.Unsupported && !quoted && d.Accepted == "" && d.Suggest == "" {

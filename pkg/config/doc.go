@@ -24,7 +24,7 @@
 // needs a port to be told apart: "server s1 weight:0".
 //
 // The package must not open sockets, resolve names or read anything but the
-// text and the environment it is handed. Only ReadFiles touches the file system,
-// and what judges the pattern and map files that a line names: HAProxy refuses a
-// configuration for what is wrong in them.
+// text and what the functions in Options give it. Only ReadFiles and ReadNames
+// touch the file system, and what judges the pattern and map files that a line
+// names: HAProxy refuses a configuration for what is wrong in them.
 package config

@@ -97,11 +97,11 @@ type Keyword struct {
 	Help    string // one sentence without a full stop
 
 	parse   func(*parser, *statement)
-	bind    func(*parser, *bindLine, option)   // of a BindOption
+	bind    func(*parser, *bindLine, option)   // of a BindOption or SocketOption
 	server  func(*parser, *serverLine, option) // of a ServerOption
-	socket  func(*parser, *StatsSocket, option)
-	paren   bool   // its second word has an argument in parentheses
-	instead string // what to write in place of a Refused keyword
+	paren   bool                               // its second word has an argument in parentheses
+	takes   func(words []Word) int             // of an option: how many of the words behind it are its own, nil: as many as Max allows
+	instead string                             // what to write in place of a Refused keyword
 }
 
 // Keywords returns the rows of all tables, sorted by name, then by place.
@@ -159,6 +159,11 @@ func newIndex() *index {
 	for _, table := range tables() {
 		for i := range table {
 			x.add(&table[i])
+		}
+	}
+	for name, kw := range x.bind {
+		if x.socket[name] == nil {
+			x.socket[name] = kw // a stats socket is a listener too
 		}
 	}
 	for bit := InGlobal; bit <= InFcgiApp; bit <<= 1 {

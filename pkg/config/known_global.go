@@ -10,14 +10,13 @@ func knownGlobal() []Keyword {
 	var rows []Keyword
 	rows = appendKnown(rows, pendingGlobal, Keyword{Where: InGlobal, State: Pending})
 	rows = appendKnown(rows, tuningGlobal, Keyword{Where: InGlobal, State: NoEffect, Why: "this proxy tunes itself"})
-	rows = appendKnown(rows, tlsGlobal, Keyword{Where: InGlobal, State: Pending})
 	rows = appendKnown(rows, httpGlobal, Keyword{Where: InGlobal, State: NoEffect, Why: "it is for HTTP, QUIC or scripts"})
 	rows = appendKnown(rows, debugGlobal, Keyword{Where: InGlobal, State: NoEffect, Why: "it concerns HAProxy's internals"})
 	return appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "this is a TCP proxy without scripts and sub-processes"})
 }
 
 const pendingGlobal = `maxconnrate; maxsessrate; server-state-base; server-state-file;
-stats-file; ulimit-n; unix-bind; default-path;
+stats-file; ulimit-n; default-path;
 cluster-secret; grace; insecure-fork-wanted; insecure-setuid-wanted; pp2-never-send-local; dns-accept-family; strict-limits;
 harden.reject-privileged-ports.tcp; harden.reject-privileged-ports.quic; fd-hard-limit; expose-experimental-directives; setcap`
 
@@ -48,16 +47,6 @@ tune.lua.service-timeout; tune.lua.session-timeout; tune.lua.task-timeout; tune.
 tune.quic.disable-udp-gso; tune.quic.frontend.conn-tx-buffers.limit; tune.quic.frontend.glitches-threshold; tune.quic.frontend.max-idle-timeout;
 tune.quic.frontend.max-streams-bidi; tune.quic.frontend.max-tx-mem; tune.quic.max-frame-loss; tune.quic.reorder-ratio; tune.quic.retry-threshold;
 tune.quic.socket-owner; tune.quic.zero-copy-fwd-send; tune.zlib.memlevel; tune.zlib.windowsize`
-
-const tlsGlobal = `ca-base; crt-base; key-base; issuers-chain-path; maxsslconn; maxsslrate; noktls; ocsp-update.disable; ocsp-update.httpproxy;
-ocsp-update.maxdelay; ocsp-update.mindelay; ocsp-update.mode; ssl-default-bind-ciphers; ssl-default-bind-ciphersuites; ssl-default-bind-client-sigalgs;
-ssl-default-bind-curves; ssl-default-bind-options; ssl-default-bind-sigalgs; ssl-default-server-ciphers;
-ssl-default-server-ciphersuites; ssl-default-server-client-sigalgs; ssl-default-server-curves; ssl-default-server-options;
-ssl-default-server-sigalgs; ssl-dh-param-file; ssl-engine; ssl-load-extra-del-ext; ssl-load-extra-files; ssl-mode-async;
-ssl-passphrase-cmd; ssl-propquery; ssl-provider; ssl-provider-path; ssl-security-level; ssl-server-verify; ssl-skip-self-issued-ca;
-tune.ssl.cachesize; tune.ssl.capture-buffer-size; tune.ssl.capture-cipherlist-size; tune.ssl.certificate-compression;
-tune.ssl.default-dh-param; tune.ssl.force-private-cache; tune.ssl.hard-maxrecord; tune.ssl.keylog; tune.ssl.keyupdate-rate-limit;
-tune.ssl.lifetime; tune.ssl.maxrecord; tune.ssl.ocsp-update.maxdelay; tune.ssl.ocsp-update.mindelay; tune.ssl.ssl-ctx-cache-size`
 
 const debugGlobal = `anonkey; debug.counters; expose-deprecated-directives; force-cfg-parser-pause; profiling.memory; profiling.tasks;
 set-dumpable; stress-level; warn-blocked-traffic-after; nbproc`

@@ -89,3 +89,16 @@ func expandPath(path string) ([]string, error) {
 	}
 	return files, nil
 }
+
+// ReadNames lists the names in a directory; it serves as Options.ReadDir.
+func ReadNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}

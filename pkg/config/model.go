@@ -49,6 +49,8 @@ type Global struct {
 	Daemon        bool
 	Quiet         bool
 	ZeroWarning   bool // warnings refused the configuration
+	TLS           TLSGlobal
+	UnixBind      UnixBind
 	Node          string
 	LocalPeer     string // "localpeer": the name of this host in peers sections; "": the host name
 	MasterWorker  bool
@@ -65,10 +67,18 @@ type Global struct {
 // StatsSocket is one "stats socket" line: where the runtime API listens.
 type StatsSocket struct {
 	Pos         Pos
-	Path        string // file system path of a UNIX stream socket
-	Mode        uint32 // permission bits; 0: leave as the umask makes them
+	Path        string         // file system path of a UNIX stream socket, or ""
+	Addr        netip.AddrPort // of a TCP socket
+	Mode        uint32         // permission bits; 0: leave as the umask makes them
 	User, Group string
 	Level       string // "user", "operator" (default), "admin"
+}
+
+// UnixBind is the "unix-bind" line: what holds for all UNIX listeners.
+type UnixBind struct {
+	Prefix      string // put in front of their paths
+	Mode        uint32
+	User, Group string
 }
 
 // Kind tells which roles a proxy section plays.
@@ -189,6 +199,10 @@ type Bind struct {
 	Maxconn   int    // 0: that of the frontend
 	Backlog   int    // 0: that of the frontend
 	ID        int
+	Abstract  string       // name of an abstract UNIX socket, or ""
+	FD        int          // inherited descriptor plus one; 0: none
+	TLS       *TLS         // nil: nothing is set
+	Options   *BindOptions // nil: nothing is set
 }
 
 // Balance is the "balance" line.
@@ -218,7 +232,12 @@ type Server struct {
 	Backup       bool
 	Disabled     bool
 	ID           int
-	Check        *ServerCheck // shared with other servers; nil: neither checks nor tracking
+	Check        *ServerCheck   // shared with other servers; nil: neither checks nor tracking
+	TLS          *TLS           // nil: nothing is set
+	Source       *ConnSource    // nil: that of the backend
+	SendProxy    *SendProxy     // nil: none
+	Resolve      *Resolve       // nil: nothing is set
+	Options      *ServerOptions // nil: nothing is set
 }
 
 // LogTarget is one "log" line, or the expansion of "log global".

@@ -47,6 +47,7 @@ type Hash struct {
 type ConnSource struct {
 	Pos       Pos
 	Addr      netip.AddrPort // port 0: any; the unspecified address: any
+	LastPort  int            // end of the range that starts at Addr's port; 0: no range
 	Path      string         // a UNIX socket path, which HAProxy accepts too
 	Interface string         // SO_BINDTODEVICE; "": any
 	// UseSrc is the address that the server gets to see: "client" (address and

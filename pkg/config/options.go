@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // option is one option behind the fixed part of a line, with its arguments.
 type option struct {
@@ -29,7 +32,7 @@ func (p *parser) parseOptions(op optionParser) bool {
 	for i := 0; i < len(op.words); {
 		w := op.words[i]
 		kw := op.rows[optionName(w.Text)]
-		if kw == nil {
+		if kw == nil || kw.Name != w.Text && !strings.HasPrefix(kw.Args, "(") {
 			d := p.alert(w, "'%s': unknown keyword '%s'", op.label(), w.Text)
 			d.Suggest = nearest(w.Text, keys(op.rows))
 			d.Accepted = strings.Join(doneKeys(op.rows), ", ")
@@ -40,6 +43,9 @@ func (p *parser) parseOptions(op optionParser) bool {
 			return false
 		}
 		n := min(max(kw.Min, kw.Max), len(op.words)-i)
+		if kw.takes != nil {
+			n = min(n, kw.takes(op.words[i:]))
+		}
 		o := option{kw: kw, name: w, arg: wordAfter(w), args: op.words[i : i+n]}
 		if n > 0 {
 			o.arg = o.args[0]
@@ -63,8 +69,12 @@ func (p *parser) applyOption(op *optionParser, o option) {
 	case Pending:
 		p.unsupported(o.name, "'%s': '%s' is not supported by this version yet", op.label(), o.name.Text)
 	case Refused:
-		d := p.alert(o.name, "'%s': '%s' is not supported: %s", op.label(), o.name.Text, o.kw.Why)
-		d.Unsupported, d.Accepted = o.kw.Since == "", o.kw.instead
+		why := o.kw.Why
+		if o.kw.Since != "" {
+			why = "it came with HAProxy " + o.kw.Since + ", the language spoken here is that of " + CompatVersion
+		}
+		d := p.alert(o.name, "'%s': '%s' is not supported: %s", op.label(), o.name.Text, why)
+		d.Unsupported, d.Accepted = o.kw.Since == "" && o.kw.instead == "", cmp.Or(o.kw.instead, "the line without it")
 		if d.Unsupported {
 			p.pendingCount++
 		}
@@ -74,7 +84,7 @@ func (p *parser) applyOption(op *optionParser, o option) {
 }
 
 // hasOption reports whether the row of an option judges its arguments.
-func (kw *Keyword) hasOption() bool { return kw.bind != nil || kw.server != nil || kw.socket != nil }
+func (kw *Keyword) hasOption() bool { return kw.bind != nil || kw.server != nil }
 
 // wordAfter is an empty word placed behind w.
 func wordAfter(w Word) Word { return Word{Col: w.Col + len(w.Text)} }

@@ -23,6 +23,10 @@ type Options struct {
 	Maxconn int
 	// LocalPeer is the name of this process in peers sections; "": Hostname.
 	LocalPeer string
+	// ReadFile and ReadDir give access to the files that lines name, as os.ReadFile
+	// and the names of os.ReadDir do; nil: what is in files is not judged.
+	ReadFile func(name string) ([]byte, error)
+	ReadDir  func(name string) ([]string, error)
 	// Record, unless nil, receives the lines as they were understood; see Dump.
 	Record *Record
 }
@@ -104,6 +108,9 @@ type parser struct {
 
 	stickCounters int                    // "tune.stick-counters"
 	tables        map[string]*StickTable // by name; one without a type was refused
+	store         certStore              // the crt-store section being parsed
+	stored        map[string]bool        // certificates of crt-store sections
+	ocspDelays    [2]int                 // least and greatest, in seconds
 
 	later []func() // what is judged when all lines are known, in file order
 
@@ -150,6 +157,7 @@ func newParser(sources []Source, opt Options) *parser {
 		logForwards: map[string]Pos{}, programs: map[string]Pos{}, caches: map[string]Pos{},
 		httpErrors: map[string]Pos{}, fcgiApps: map[string]Pos{},
 		stickCounters: 3, tables: map[string]*StickTable{},
+		stored: map[string]bool{}, ocspDelays: [2]int{300, 3600},
 	}
 }
 
@@ -178,6 +186,14 @@ func (st *statement) arg(i int) Word {
 // variable stands, but not beyond the line.
 func (p *parser) pos(w Word) Pos {
 	return Pos{File: p.file, Line: p.line, Col: min(w.Col, p.width+1)}
+}
+
+// placed has f report about a word of another line; it serves what atEnd runs.
+func (p *parser) placed(pos Pos, f func(w Word)) {
+	file, line, width := p.file, p.line, p.width
+	p.file, p.line, p.width = pos.File, pos.Line, pos.Col
+	f(Word{Col: pos.Col})
+	p.file, p.line, p.width = file, line, width
 }
 
 func (p *parser) report(sev Severity, pos Pos, format string, a ...any) *Diagnostic {

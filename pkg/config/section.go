@@ -72,7 +72,7 @@ var sectionRows = []sectionRow{
 		names: func(p *parser) map[string]Pos { return p.rings }, extra: true, begin: beginRing})},
 	{"log-forward", "<name>", InLogForward, Pending, "a syslog relay", openNamed(namedRule{
 		names: func(p *parser) map[string]Pos { return p.logForwards }, goesOn: sameName | extraWord, begin: beginLogForward})},
-	{"crt-store", "<name>", 0, Pending, "certificates", nil},
+	{"crt-store", "[<name>]", InCrtStore, Pending, "certificates", openCertStore},
 	{"program", "<name>", InProgram, Refused, "an external program; the appliance starts programs by unit files", openNamed(namedRule{
 		names: func(p *parser) map[string]Pos { return p.programs }, anyName: true, begin: beginProgram})},
 	{"cache", "<name>", InCache, Refused, "an HTTP cache; this is a TCP proxy", openNamed(namedRule{

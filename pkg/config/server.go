@@ -18,30 +18,52 @@ var serverKeywords = []Keyword{
 
 const serverForm = "<address>[:[+|-]<port>] | <path>"
 
-// serverOptions are the words behind a server's address (manual, section 5.2).
-var serverOptions = []Keyword{
-	{Name: "weight", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "1", Help: "share of the connections, 0 to 256; 0: no new ones",
-		server: parseWeight},
-	{Name: "maxconn", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "0, unlimited", Help: "concurrent connections to the server",
-		server: func(p *parser, s *serverLine, o option) { s.Maxconn = p.looseInt(o.arg, "maxconn") }},
-	{Name: "backup", Where: ServerOption, Help: "use the server only when no other is available",
-		server: func(_ *parser, s *serverLine, _ option) { s.Backup = true }},
-	{Name: "no-backup", Where: ServerOption, Help: "revoke 'backup' of a default-server line",
-		server: func(_ *parser, s *serverLine, _ option) { s.Backup = false }},
-	{Name: "disabled", Where: ServerOption, Help: "start in maintenance",
-		server: func(_ *parser, s *serverLine, _ option) { s.Disabled = true }},
-	{Name: "enabled", Where: ServerOption, Help: "revoke 'disabled' of a default-server line",
-		server: func(_ *parser, s *serverLine, _ option) { s.Disabled = false }},
-	{Name: "id", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "the place among the servers", Help: "number of the server in statistics",
-		server: parseServerID},
-}
-
 // serverLine is a server under construction.
 type serverLine struct {
 	Server
 	template bool // it is a "default-server" line
 	idAt     Word
 	ownCheck bool // Check is not shared with the template
+	guidAt   Word
+	at       map[string]Pos // where its TLS options and references are
+	own      ownParts
+}
+
+// ownParts tells which groups of settings are the line's own and no longer those
+// of a default-server line, which other servers share.
+type ownParts struct{ tls, proxy, resolve, options bool }
+
+// own returns a group of settings for a row to write to, copied at first.
+func own[T any](group **T, mine *bool) *T {
+	if !*mine {
+		fresh := new(T)
+		if *group != nil {
+			*fresh = **group
+		}
+		*group, *mine = fresh, true
+	}
+	return *group
+}
+
+func (s *serverLine) tls() *TLS               { return own(&s.TLS, &s.own.tls) }
+func (s *serverLine) sendProxy() *SendProxy   { return own(&s.SendProxy, &s.own.proxy) }
+func (s *serverLine) resolve() *Resolve       { return own(&s.Resolve, &s.own.resolve) }
+func (s *serverLine) options() *ServerOptions { return own(&s.Options, &s.own.options) }
+
+// note keeps where an option is: at its argument, if it has one.
+func (s *serverLine) note(p *parser, o option) {
+	at := o.name
+	if o.arg.Text != "" {
+		at = o.arg
+	}
+	s.mark(o.kw.Name, p.pos(at))
+}
+
+func (s *serverLine) mark(name string, pos Pos) {
+	if s.at == nil {
+		s.at = map[string]Pos{}
+	}
+	s.at[name] = pos
 }
 
 func parseServer(p *parser, st *statement) {
@@ -55,6 +77,7 @@ func parseServer(p *parser, st *statement) {
 	ok = p.parseServerOptions(&line, name.Text, rest) && ok
 	p.claimServer(&line, name)
 	if ok {
+		p.judgeServerAtEnd(&line)
 		p.px.px.Servers = append(p.px.px.Servers, line.Server)
 	}
 }
@@ -91,6 +114,9 @@ func (p *parser) claimServer(line *serverLine, name Word) {
 	} else {
 		s.serverLines[line.Name] = p.line
 	}
+	if line.guidAt.Text != "" {
+		p.claimGUID(line.guidAt, "server '"+s.px.Name+"/"+line.Name+"'")
+	}
 	if line.ID == 0 {
 		return
 	}
@@ -115,15 +141,47 @@ func (p *parser) serverAddress(line *serverLine, st *statement) ([]Word, bool) {
 	}
 	rest := st.args[2:]
 	w := st.args[1]
-	ep, ok := p.parseEndpoint(w, false)
+	return rest, p.serverEndpoint(line, w)
+}
+
+// serverEndpoint reads an address.
+func (p *parser) serverEndpoint(line *serverLine, w Word) bool {
+	ep, ok := p.parseAddress(w)
 	if !ok {
-		return rest, false
+		return false
 	}
-	if ep.path != "" {
-		line.Path = ep.path
-		return rest, true
+	if ep.dgram && ep.kind != fdAddress {
+		p.datagramServer(w)
+		return false
 	}
-	return rest, p.serverHost(line, ep, w) && p.serverPort(line, ep, w)
+	switch ep.kind {
+	case unixAddress:
+		if line.Path = ep.path; ep.path == "" {
+			p.unsupported(w, "'%s' has no path", w.Text)
+		}
+		return ep.path != ""
+	case fdAddress:
+		p.alert(w, "a file descriptor is not acceptable here in '%s'", w.Text).Accepted = serverForm
+		return false
+	case reverseAddress:
+		p.alert(w, "'%s' is not supported: reverse HTTP is experimental, and this is a TCP proxy", w.Text).Accepted = serverForm
+		return false
+	case abstractAddress, sockpairAddress, quicAddress:
+		p.unsupported(w, "server address '%s' is not supported by this version", w.Text)
+		return false
+	}
+	return p.serverHost(line, ep, w) && p.serverPort(line, ep, w)
+}
+
+// datagramServer refuses a datagram address where the mode is not "log".
+func (p *parser) datagramServer(w Word) {
+	s, pos := p.px, p.pos(w)
+	p.unsupported(w, "datagram servers ('%s') are not supported", w.Text)
+	p.atEnd(func() {
+		if s.tcp() {
+			p.report(Alert, pos, "unsupported transport for server address in 'tcp' backend").Accepted = "tcp@<address>"
+		}
+	})
 }
 
 func (p *parser) serverHost(line *serverLine, ep endpoint, w Word) bool {
@@ -173,27 +231,4 @@ func (p *parser) serverPort(line *serverLine, ep endpoint, w Word) bool {
 		line.Port = lo
 		return ok
 	}
-}
-
-func parseWeight(p *parser, s *serverLine, o option) {
-	w := o.arg
-	n := atol(w.Text)
-	if n < 0 || n > 256 {
-		p.alert(w, "weight is not within 0 and 256 (%s)", w.Text).Accepted = "0 to 256"
-		return
-	}
-	s.Weight = p.looseInt(w, "weight")
-}
-
-func parseServerID(p *parser, s *serverLine, o option) {
-	w := o.arg
-	if s.template {
-		p.warn(w, "'id' is ignored in a default-server line")
-		return
-	}
-	if atol(w.Text) <= 0 {
-		p.alert(w, "'id': custom id has to be > 0, got '%s'", w.Text).Accepted = "1 to 2147483647"
-		return
-	}
-	s.ID, s.idAt = p.looseInt(w, "id"), w
 }

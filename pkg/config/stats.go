@@ -1,6 +1,9 @@
 package config
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 // statsKeywords are the "stats" lines of section global (manual, section 3.1).
 var statsKeywords = []Keyword{
@@ -9,74 +12,59 @@ var statsKeywords = []Keyword{
 	{Name: "stats maxconn", Where: InGlobal, Args: "<number>", Min: 1, Max: -1, Default: "10",
 		State: NoEffect, Why: "control connections are not counted against a limit", Help: "concurrent runtime API connections", parse: parseStatsMaxconn},
 	{Name: "stats bind-process", Where: InGlobal, Args: "<range>", Max: -1,
-		State: NoEffect, Why: "there is one process", Help: "process that serves the sockets"},
+		State: Refused, Why: "HAProxy 2.7 removed it", Help: "process that serves the sockets", instead: "stats socket"},
 }
 
-// socketOptions are the words behind the path of a stats socket.
+// socketOptions are the options of a stats socket that mean more or less than the
+// same words on a "bind" line; all others are those of "bind".
 var socketOptions = []Keyword{
-	{Name: "mode", Where: SocketOption, Args: "<octal>", Min: 1, Max: 1, Default: "as the umask makes it", Help: "permission bits of the socket", socket: parseSocketMode},
-	{Name: "level", Where: SocketOption, Args: "user | operator | admin", Min: 1, Max: 1, Default: "operator", Help: "rights of its connections", socket: parseSocketLevel},
+	{Name: "mode", Where: SocketOption, Args: "<octal>", Min: 1, Max: 1, Default: "as the umask makes it", Help: "permission bits of the socket", bind: parseSocketMode},
+	{Name: "level", Where: SocketOption, Args: "user | operator | admin", Min: 1, Max: 1, Default: "operator", Help: "rights of its connections", bind: parseSocketLevel},
 	{Name: "user", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "owner of the socket",
-		socket: func(_ *parser, s *StatsSocket, o option) { s.User = o.arg.Text }},
+		bind: func(_ *parser, b *bindLine, o option) { b.options().User = o.arg.Text }},
 	{Name: "group", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "group of the socket",
-		socket: func(_ *parser, s *StatsSocket, o option) { s.Group = o.arg.Text }},
+		bind: func(_ *parser, b *bindLine, o option) { b.options().Group = o.arg.Text }},
 	{Name: "uid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "owner of the socket by number",
-		socket: func(p *parser, s *StatsSocket, o option) { s.User = strconv.Itoa(p.looseInt(o.arg, "uid")) }},
+		bind: func(p *parser, b *bindLine, o option) { b.options().User = strconv.Itoa(p.looseInt(o.arg, "uid")) }},
 	{Name: "gid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "group of the socket by number",
-		socket: func(p *parser, s *StatsSocket, o option) { s.Group = strconv.Itoa(p.looseInt(o.arg, "gid")) }},
+		bind: func(p *parser, b *bindLine, o option) { b.options().Group = strconv.Itoa(p.looseInt(o.arg, "gid")) }},
 	{Name: "expose-fd", Where: SocketOption, Args: "listeners", Min: 1, Max: 1, State: NoEffect,
-		Why: "listeners survive a reload without it", Help: "hand listening sockets to a new process"},
+		Why: "listeners survive a reload without it", Help: "hand listening sockets to a new process", bind: parseExposeFD},
 	{Name: "name", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have no statistics", Help: "label of the socket"},
-	{Name: "maxconn", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control connections are not counted against a limit", Help: "concurrent connections"},
-	{Name: "backlog", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have a fixed one", Help: "length of the listen queue"},
-	{Name: "process", Where: SocketOption, Args: "<range>", Min: 1, Max: 1, State: NoEffect, Why: "there is one process", Help: "process that serves the socket"},
-	{Name: "thread", Where: SocketOption, Args: "<range>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets are served apart from the loops", Help: "thread that serves the socket"},
-	{Name: "severity-output", Where: SocketOption, Args: "<format>", Min: 1, Max: 1, State: Pending, Help: "severity in front of answers"},
-	{Name: "id", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have no statistics", Help: "number of the socket"},
+	{Name: "maxconn", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control connections are not counted against a limit", Help: "concurrent connections",
+		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Maxconn, o.arg, "maxconn") }},
+	{Name: "backlog", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have a fixed one", Help: "length of the listen queue",
+		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Backlog, o.arg, "backlog") }},
+	{Name: "thread", Where: SocketOption, Args: "[<group>/]<range>[,...]", Min: 1, Max: 1, State: NoEffect, Why: "control sockets are served apart from the loops", Help: "threads that serve the socket", bind: parseThreads},
+	{Name: "shards", Where: SocketOption, Args: "<number> | by-thread | by-group", Min: 1, Max: 1, State: NoEffect, Why: "control sockets are served apart from the loops", Help: "sockets on the same address", bind: parseBindShards},
+	{Name: "severity-output", Where: SocketOption, Args: "none | number | string", Min: 1, Max: 1, Default: "none", State: Pending, Help: "severity in front of answers", bind: parseSeverityOutput},
+	{Name: "id", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have no statistics", Help: "number of the socket", bind: parseBindID},
 }
-
-var socketLevels = []string{"user", "operator", "admin"}
 
 func parseStatsSocket(p *parser, st *statement) {
-	socket := StatsSocket{Level: "operator"}
-	var paths []StatsSocket
+	line := bindLine{}
 	ok := true
 	for _, w := range splitCommas(st.args[0]) {
-		ep, good := p.parseEndpoint(w, false)
-		if good && ep.path == "" {
-			p.unsupported(w, "a stats socket on a network address ('%s') is not supported by this version yet", w.Text)
-			good = false
-		}
-		ok = ok && good
-		paths = append(paths, StatsSocket{Pos: p.pos(w), Path: ep.path})
+		more, good := p.bindAddress(w)
+		line.binds, ok = append(line.binds, more...), ok && good
+	}
+	if len(line.binds) > 0 && line.binds[0].Addr.IsValid() {
+		p.unsupported(st.args[0], "a stats socket on a network address ('%s') is not supported by this version yet", st.args[0].Text)
+		ok = false
 	}
 	ok = p.parseOptions(optionParser{
 		what: "stats socket", rows: p.index.socket, words: st.args[1:],
-		apply: func(o option) { o.kw.socket(p, &socket, o) },
+		apply: func(o option) { o.kw.bind(p, &line, o) },
 	}) && ok
 	if !ok {
 		return
 	}
-	for _, s := range paths {
-		socket.Pos, socket.Path = s.Pos, s.Path
-		p.cfg.Global.Sockets = append(p.cfg.Global.Sockets, socket)
-	}
-}
-
-func parseSocketMode(p *parser, s *StatsSocket, o option) {
-	w := o.arg
-	mode, err := strconv.ParseUint(w.Text, 8, 12)
-	if err != nil {
-		p.alert(w, "'mode': missing or invalid mode '%s'", w.Text).Accepted = "an octal number up to 7777"
-		return
-	}
-	s.Mode = uint32(mode)
-}
-
-func parseSocketLevel(p *parser, s *StatsSocket, o option) {
-	w := o.arg
-	if p.oneOf(w, "level", socketLevels) {
-		s.Level = w.Text
+	o, unix := *line.options(), p.cfg.Global.UnixBind
+	for _, b := range line.binds {
+		p.cfg.Global.Sockets = append(p.cfg.Global.Sockets, StatsSocket{
+			Pos: b.Pos, Path: b.Path, Addr: b.Addr, Mode: cmp.Or(o.Mode, unix.Mode), User: cmp.Or(o.User, unix.User),
+			Group: cmp.Or(o.Group, unix.Group), Level: cmp.Or(o.Level, "operator"),
+		})
 	}
 }
 
