@@ -98,15 +98,13 @@ func parseBind(p *parser, st *statement) {
 }
 
 // judgeBindAtEnd has the line judged by what other lines say: global settings of
-// TLS and threads. Those of a disabled proxy are not.
+// TLS and threads. Disabled proxies are judged too, but for the threads.
 func (p *parser) judgeBindAtEnd(line *bindLine, st *statement) {
 	s, main := p.px, p.pos(st.name[0])
 	if line.common.TLS != nil && line.common.TLS.Enabled {
 		p.atEnd(func() {
-			if !s.px.Disabled {
-				c := tlsCheck{p: p, what: "bind", tls: line.common.TLS, defaults: &p.cfg.Global.TLS.Bind, at: line.at, main: main, lowest: "TLSv1.2"}
-				c.bind()
-			}
+			c := tlsCheck{p: p, what: "bind", tls: line.common.TLS, defaults: &p.cfg.Global.TLS.Bind, at: line.at, main: main, lowest: "TLSv1.2"}
+			c.bind()
 		})
 	}
 	if line.threadAt.Text == "" {

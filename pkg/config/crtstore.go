@@ -87,6 +87,10 @@ func (p *parser) readLoaded(cert Word, file string, given map[string]Word) bool 
 	}
 	keyFile := ""
 	if key, found := given["key"]; found {
+		if key.Text == "" {
+			p.alert(key, "'key' expects a file").Accepted = "key <file>"
+			return false
+		}
 		keyFile = below(firstOf(p.store.keyBase, p.cfg.Global.TLS.KeyBase), key.Text)
 	}
 	for _, name := range []string{"issuer", "ocsp", "sctl"} {

@@ -41,6 +41,8 @@ func haproxyJudges(t *testing.T, haproxy, file string) (judgement, string) {
 	for line := range strings.Lines(string(out)) {
 		summary := strings.Contains(line, "rror(s) found in") || strings.Contains(line, "Fatal errors found") || strings.Contains(line, "Could not open configuration file")
 		lenient := strings.Contains(line, "Continuing.") || strings.Contains(line, "can only be used in http proxies") || strings.Contains(line, "not accepted in default-server") ||
+			strings.Contains(line, "Couldn't open the ca-file") || strings.Contains(line, "config : 'ca-file' : unable") || // in two parts
+			strings.Contains(line, "config : error encountered while processing") || strings.Contains(line, "Failed to initialize server(s) addr") ||
 			strings.Contains(line, "is explicitly referenced by another proxy and implicitly used here")
 		if !strings.Contains(line, "[ALERT]") || summary || lenient {
 			continue

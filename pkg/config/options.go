@@ -24,7 +24,8 @@ type optionParser struct {
 
 func (op *optionParser) label() string { return strings.TrimSpace(op.what + " " + op.name) }
 
-// parseOptions reports whether all options were understood. It stops at the
+// parseOptions reports whether all options were understood, those included that are
+// not acted on yet. It stops at the
 // first unknown word, since what follows may be its arguments. Options that are
 // not acted on yet are judged like the others and then refused.
 func (p *parser) parseOptions(op optionParser) bool {
@@ -32,7 +33,7 @@ func (p *parser) parseOptions(op optionParser) bool {
 	for i := 0; i < len(op.words); {
 		w := op.words[i]
 		kw := op.rows[optionName(w.Text)]
-		if kw == nil || kw.Name != w.Text && !strings.HasPrefix(kw.Args, "(") {
+		if kw == nil {
 			d := p.alert(w, "'%s': unknown keyword '%s'", op.label(), w.Text)
 			d.Suggest = nearest(w.Text, keys(op.rows))
 			d.Accepted = strings.Join(doneKeys(op.rows), ", ")

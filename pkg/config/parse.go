@@ -395,7 +395,9 @@ func (p *parser) unknownKeyword(w Word) {
 		d.Accepted = fmt.Sprintf("'%s' in section %s", w.Text, where)
 		return
 	}
-	d.Accepted = p.index.done[p.section]
+	if d.Accepted = p.index.done[p.section]; d.Accepted == "" {
+		d.Accepted = strings.Join(p.index.names(p.section), ", ")
+	}
 	if d.Suggest = nearest(w.Text, p.index.names(p.section)); d.Suggest != "" {
 		if kw, _ := p.index.find(p.section, d.Suggest, ""); kw != nil {
 			d.Accepted = kw.synopsis()

@@ -83,8 +83,9 @@ var serverOptions = []Keyword{
 	{Name: "resolve-net", Where: ServerOption, Args: "<network>[,...]", Min: 1, Max: 1, State: Pending, Help: "networks whose addresses are taken first", server: parseResolveNet},
 	{Name: "proto", Where: ServerOption, Args: "none", Min: 1, Max: 1, Default: "none", Help: "protocol of the connections; others than none are for HTTP",
 		server: func(p *parser, s *serverLine, o option) {
-			if p.muxProtocol(o.arg) {
+			if p.oneOf(o.arg, "MUX protocol", muxProtocols) {
 				s.options().Proto = o.arg.Text
+				s.note(p, o)
 			}
 		}},
 	{Name: "cookie", Where: ServerOption, Args: "<value>", Min: 1, Max: 1, State: NoEffect, Why: "it is for HTTP", Help: "value of the persistence cookie",
@@ -244,6 +245,11 @@ func parseServerSource(p *parser, s *serverLine, o option) {
 	for words := o.args[1:]; len(words) > 0; words = words[2:] {
 		if len(words) == 1 || words[1].Text == "" {
 			p.alert(wordAfter(words[0]), "'%s' expects an argument", words[0].Text).Accepted = o.kw.synopsis()
+			return
+		}
+		_, occurrence, found := strings.Cut(words[1].Text, ",")
+		if found && strings.HasPrefix(words[1].Text, "hdr_ip(") && atol(occurrence) < -10 {
+			p.alert(words[1], "occurrences below -10 are not supported").Accepted = "hdr_ip(<name>,<occurrence>) with -10 or more"
 			return
 		}
 		if words[0].Text == "interface" {

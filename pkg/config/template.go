@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,7 @@ func parseServerTemplate(p *parser, st *statement) {
 		if n > lo {
 			each.ID, each.idAt, each.guidAt = 0, Word{}, Word{} // they go to the first
 			if each.Options != nil && each.Options.GUID != "" {
+				each.own.options = false
 				each.options().GUID = ""
 			}
 		}
@@ -52,7 +54,7 @@ func (p *parser) templateRange(w Word) (lo, hi int, ok bool) {
 	if lo, hi = 1, atol(first); ranged {
 		lo, hi = atol(first), atol(last)
 	}
-	if hi < 1 || lo < 0 || lo > hi || first == "" || ranged && last == "" || !isDigit(w.Text[0]) {
+	if hi < 1 || hi > math.MaxInt32 || lo < 0 || lo > hi || first == "" || ranged && last == "" || !isDigit(w.Text[0]) {
 		p.alert(w, "wrong server-template number or range '%s'", w.Text).Accepted = "<number> or <first>-<last>"
 		return 0, 0, false
 	}
@@ -66,9 +68,11 @@ func (p *parser) templateRange(w Word) (lo, hi int, ok bool) {
 // judgeServerAtEnd has a server judged by what other lines say; servers of disabled
 // proxies are not.
 func (p *parser) judgeServerAtEnd(line *serverLine) {
-	withTLS := line.TLS != nil && line.TLS.Enabled
+	preset := p.px.template.TLS // "no-ssl" does not spare what it revokes
+	withTLS := line.TLS != nil && (line.TLS.Enabled || preset != nil && preset.Enabled)
 	withResolvers := line.Resolve != nil && line.Resolve.Resolvers != ""
-	if !withTLS && !withResolvers {
+	withProto := line.Options != nil && line.Options.Proto != "" && line.Options.Proto != "none"
+	if !withTLS && !withResolvers && !withProto {
 		return
 	}
 	s, at, main := p.px, line.at, line.Pos
@@ -81,6 +85,9 @@ func (p *parser) judgeServerAtEnd(line *serverLine) {
 		if withTLS {
 			c.server()
 			c.clientCertificate()
+		}
+		if withProto && s.tcp() {
+			c.alert("proto", "proto none", "MUX protocol is not usable in TCP mode")
 		}
 		if withResolvers {
 			if _, known := p.resolvers[r.Resolvers]; !known {
