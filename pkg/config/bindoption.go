@@ -244,13 +244,13 @@ func parseGUIDPrefix(p *parser, b *bindLine, o option) {
 	}
 }
 
-// muxProtocols are the protocols that HAProxy can be told to speak. In TCP mode
+// lineProtocols are the protocols that HAProxy can be told to speak. In TCP mode
 // only "none" is usable.
-var muxProtocols = []string{"none", "h1", "h2", "fcgi", "quic"}
+var lineProtocols = []string{"none", "h1", "h2", "fcgi", "quic"}
 
 // muxProtocol judges the name of a protocol, and that the proxy's mode has it.
 func (p *parser) muxProtocol(w Word) bool {
-	if !p.oneOf(w, "MUX protocol", muxProtocols) {
+	if !p.oneOf(w, "MUX protocol", lineProtocols) {
 		return false
 	}
 	if w.Text == "none" || p.px == nil || p.section == InDefaults {

@@ -83,7 +83,7 @@ var serverOptions = []Keyword{
 	{Name: "resolve-net", Where: ServerOption, Args: "<network>[,...]", Min: 1, Max: 1, State: Pending, Help: "networks whose addresses are taken first", server: parseResolveNet},
 	{Name: "proto", Where: ServerOption, Args: "none", Min: 1, Max: 1, Default: "none", Help: "protocol of the connections; others than none are for HTTP",
 		server: func(p *parser, s *serverLine, o option) {
-			if p.oneOf(o.arg, "MUX protocol", muxProtocols) {
+			if p.oneOf(o.arg, "MUX protocol", lineProtocols) {
 				s.options().Proto = o.arg.Text
 				s.note(p, o)
 			}
