@@ -42,7 +42,10 @@ type predicate struct {
 }
 
 var predicates = []predicate{
-	{"defined", 1, func(e *expr, a []string) bool { _, ok := e.env(a[0]); return ok }},
+	{"defined", 1, func(e *expr, a []string) bool {
+		_, ok := e.env(a[0])
+		return ok && !strings.HasPrefix(a[0], ".") // pseudo-variables are not
+	}},
 	{"feature", 1, func(_ *expr, a []string) bool { return slices.Contains(features, a[0]) }},
 	{"streq", 2, func(_ *expr, a []string) bool { return a[0] == a[1] }},
 	{"strneq", 2, func(_ *expr, a []string) bool { return a[0] != a[1] }},
@@ -54,14 +57,11 @@ var predicates = []predicate{
 	{"openssl_version_atleast", 1, never},
 	{"openssl_version_before", 1, never},
 	{"ssllib_name_startswith", 1, never},
-	{"awslc_api_atleast", 1, never},
-	{"awslc_api_before", 1, never},
-	{"fips_mode", 0, never},
 	{"enabled", 1, func(_ *expr, a []string) bool { return slices.Contains(enabledOptions, a[0]) }},
 }
 
 // enabledOptions are the tuning names of enabled() that hold here.
-var enabledOptions = []string{"POLL", "EPOLL", "SPLICE", "GETADDRINFO", "REUSEPORT"}
+var enabledOptions = []string{"POLL", "EPOLL", "KQUEUE", "SPLICE", "GETADDRINFO", "REUSEPORT", "FAST-FORWARD"}
 
 func never(*expr, []string) bool { return false }
 
@@ -203,7 +203,7 @@ func (e *expr) call(rest string) bool {
 // parentheses.
 func (e *expr) arguments() []string {
 	if e.at >= len(e.text) || e.text[e.at] != '(' {
-		return nil
+		return []string{""}
 	}
 	var args []string
 	var arg []byte

@@ -1,15 +1,13 @@
 package config
 
+import "strings"
+
 // environKeywords change the environment of the lines below them.
 var environKeywords = []Keyword{
-	{Name: "setenv", Where: InGlobal, Args: "<name> <value>", Min: 2, Max: -1, Help: "set an environment variable",
-		parse: func(p *parser, st *statement) { p.env.set(st.arg(0).Text, st.arg(1).Text) }},
-	{Name: "presetenv", Where: InGlobal, Args: "<name> <value>", Min: 2, Max: -1, Help: "set an environment variable unless it is set",
-		parse: func(p *parser, st *statement) {
-			if _, ok := p.env.get(st.arg(0).Text); !ok {
-				p.env.set(st.arg(0).Text, st.arg(1).Text)
-			}
-		}},
+	{Name: "setenv", Where: InGlobal, Args: "<name> <value>", Min: 2, Max: 2, Help: "set an environment variable",
+		parse: func(p *parser, st *statement) { p.setVariable(st, true) }},
+	{Name: "presetenv", Where: InGlobal, Args: "<name> <value>", Min: 2, Max: 2, Help: "set an environment variable unless it is set",
+		parse: func(p *parser, st *statement) { p.setVariable(st, false) }},
 	{Name: "unsetenv", Where: InGlobal, Args: "<name>...", Min: 1, Max: -1, Help: "forget environment variables",
 		parse: func(p *parser, st *statement) {
 			for _, w := range st.args {
@@ -18,6 +16,22 @@ var environKeywords = []Keyword{
 		}},
 	{Name: "resetenv", Where: InGlobal, Args: "[<name>...]", Max: -1, Help: "forget all environment variables but these",
 		parse: func(p *parser, st *statement) { p.env.reset(st.args) }},
+}
+
+// setVariable sets a variable; unless again is true, only if it is not set.
+func (p *parser) setVariable(st *statement, again bool) {
+	name, value := st.args[0], st.args[1]
+	if value.Text == "" {
+		p.alert(value, "'%s' expects a name and a value", st.kw.Name).Accepted = st.kw.synopsis()
+		return
+	}
+	if strings.Contains(name.Text, "=") {
+		p.alert(name, "'%s' is no name of a variable", name.Text).Accepted = "a name without '='"
+		return
+	}
+	if _, set := p.env.get(name.Text); again || !set {
+		p.env.set(name.Text, value.Text)
+	}
 }
 
 // environ is the environment as the configuration changes it; the process's own

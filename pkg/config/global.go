@@ -1,12 +1,14 @@
 package config
 
+import "strings"
+
 // globalKeywords are the keywords of section global (manual, section 3).
 var globalKeywords = []Keyword{
 	{Name: "maxconn", Where: InGlobal, Args: "<number>", Min: 1, Max: 1, Default: "derived from the file limit",
 		Help: "connections over all frontends", parse: parseGlobalMaxconn},
 	{Name: "nbthread", Where: InGlobal, Args: "<number>", Min: 1, Max: 1, Default: "one for each usable CPU",
-		Help: "event loops, 1 to 64", parse: parseNbThread},
-	{Name: "hard-stop-after", Where: InGlobal, Args: "<time>", Min: 1, Max: 1, Default: "unlimited",
+		Help: "event loops, 1 to 256, at most 64 in a thread group", parse: parseNbThread},
+	{Name: "hard-stop-after", Where: InGlobal, Args: "<time>", Min: 1, Max: -1, Default: "unlimited",
 		Help: "longest time that a soft stop may take", parse: parseHardStopAfter},
 	{Name: "pidfile", Where: InGlobal, Args: "<file>", Min: 1, Max: 1,
 		Help: "file that receives the process id", parse: onceText(func(g *Global) *string { return &g.Pidfile })},
@@ -85,13 +87,32 @@ func parseGlobalMaxconn(p *parser, st *statement) {
 		return
 	}
 	p.once["maxconn"] = p.pos(st.name[0])
-	p.cfg.Global.Maxconn = p.looseInt(st.arg(0), "maxconn")
+	w := st.arg(0)
+	if !wholeNumber(strings.TrimLeft(w.Text, " \t")) {
+		p.alert(w, "cannot parse 'maxconn' value '%s', an integer is expected", w.Text).Accepted = "0 to 2147483647"
+		return
+	}
+	p.cfg.Global.Maxconn = p.looseInt(w, "maxconn")
 }
 
 func parseNbThread(p *parser, st *statement) {
-	if n, ok := p.strictInt(st.arg(0), "nbthread", 1, 64); ok {
-		p.cfg.Global.NbThread = n
+	w := st.arg(0)
+	n, ok := p.strictInt(w, "nbthread", 1, maxThreads)
+	if !ok {
+		return
 	}
+	p.cfg.Global.NbThread = n
+	at := p.pos(w)
+	p.atEnd(func() {
+		g := &p.cfg.Global
+		switch groups := max(g.ThreadGroups, 1); {
+		case g.NbThread != n:
+		case n > groups*threadsOfGroup:
+			p.report(Alert, at, "%d threads are too many for %d thread groups", n, groups).Accepted = "64 threads for each group of 'thread-groups'"
+		case groups > n:
+			p.report(Alert, at, "%d threads are too few for %d thread groups", n, groups).Accepted = "a thread for each group"
+		}
+	})
 }
 
 func parseHardStopAfter(p *parser, st *statement) {
@@ -112,6 +133,9 @@ func parseNode(p *parser, st *statement) {
 }
 
 func parseLogSendHostname(p *parser, st *statement) {
+	if !p.firstTime(st, "log-send-hostname") {
+		return
+	}
 	p.cfg.Global.LogSendHost = p.host
 	if st.arg(0).Text != "" {
 		p.cfg.Global.LogSendHost = st.arg(0).Text

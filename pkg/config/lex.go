@@ -36,6 +36,9 @@ type lexer struct {
 	opened int  // where that quote is
 	buf    []byte
 	copied bool // buf holds the beginning of the word: it is not a plain substring
+	// glue is set behind a variable that is not set: HAProxy lets the blanks that
+	// follow not end the word.
+	glue bool
 }
 
 // Words cuts the line into words; comments are left out. env resolves
@@ -87,6 +90,8 @@ func (lx *lexer) run() *lexFault {
 			if fault := lx.escape(); fault != nil {
 				return fault
 			}
+		case isSpace(c) && lx.quote == 0 && lx.glue:
+			lx.flush(1)
 		case isSpace(c) && lx.quote == 0:
 			lx.endWord()
 			lx.in++
@@ -96,6 +101,7 @@ func (lx *lexer) run() *lexFault {
 			}
 		default:
 			lx.begin()
+			lx.glue = false
 			lx.in++
 		}
 	}
@@ -133,6 +139,7 @@ func (lx *lexer) endWord() {
 	if lx.start < 0 {
 		return
 	}
+	lx.glue = false
 	word := Word{Col: lx.start + 1}
 	if lx.copied {
 		word.Text = string(append(lx.buf, lx.text[lx.from:lx.in]...))
@@ -145,7 +152,7 @@ func (lx *lexer) endWord() {
 
 func (lx *lexer) toggle(c byte) {
 	if lx.quote == 0 {
-		lx.quote, lx.opened = c, lx.in
+		lx.quote, lx.opened, lx.glue = c, lx.in, false
 	} else {
 		lx.quote = 0
 	}
@@ -155,6 +162,7 @@ func (lx *lexer) toggle(c byte) {
 // escape resolves a backslash; one before any other character stays as it is.
 func (lx *lexer) escape() *lexFault {
 	rest := lx.text[lx.in+1:]
+	lx.glue = false
 	if rest == "" {
 		lx.begin()
 		lx.in++
@@ -205,7 +213,7 @@ func (lx *lexer) variable() *lexFault {
 	if !ok && name[0] == '.' {
 		return &lexFault{col: at + i + 2, msg: fmt.Sprintf("unknown pseudo-variable %q", name), accepted: ".FILE, .LINE, .SECTION"}
 	}
-	split := false
+	split, fallback := false, false
 	if brace {
 		if strings.HasPrefix(s[end:], "[") {
 			if !strings.HasPrefix(s[end:], "[*]") {
@@ -215,6 +223,7 @@ func (lx *lexer) variable() *lexFault {
 		}
 		closing := end
 		if strings.HasPrefix(s[end:], "-") {
+			fallback = true
 			closing = strings.IndexAny(s[end:], "}\r\n") + end
 			if closing > end && !ok {
 				value = s[end+1 : closing]
@@ -227,6 +236,7 @@ func (lx *lexer) variable() *lexFault {
 	}
 	lx.flush(end + 1)
 	lx.emitValue(value, split, at)
+	lx.glue = !ok && !fallback
 	return nil
 }
 

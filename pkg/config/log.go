@@ -13,14 +13,14 @@ var logKeywords = []Keyword{
 		Help: "where log lines go; 'log global' repeats the targets of global, 'no log' forgets the targets so far", parse: parseLog},
 }
 
-const logForm = "global | <address> [len <bytes>] [format <format>] <facility> [<level> [<minlevel>]]"
+const logForm = "global | <address> [len <bytes>] [format <format>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]"
 
 // logOptions are the words between the address and the facility.
 var logOptions = []Keyword{
 	{Name: "len", Where: LogOption, Args: "<bytes>", Min: 1, Max: 1, Default: "1024", Help: "longest line, 80 to 65535 bytes"},
 	{Name: "format", Where: LogOption, Args: "<format>", Min: 1, Max: 1, Default: "rfc3164", Help: "framing of the line: " + strings.Join(logFormats, ", ")},
-	{Name: "sample", Where: LogOption, Args: "<ranges>:<size>", Min: 1, Max: 1, State: Pending, Help: "send only some of the lines"},
-	{Name: "profile", Where: LogOption, Args: "<name>", Min: 1, Max: 1, State: Pending, Help: "log profile to use"},
+	{Name: "sample", Where: LogOption, Args: "<ranges>:<size>", Min: 1, Max: 1, State: Pending, Help: "send only some of <size> lines, those of <low>[-<high>][,...]"},
+	{Name: "profile", Where: LogOption, Args: "<name>", Min: 1, Max: 1, State: Refused, Since: "3.1", Why: "it is of a later version", Help: "log profile to use"},
 }
 
 var (
@@ -109,12 +109,17 @@ func (p *parser) oneOf(w Word, what string, values []string) bool {
 	return false
 }
 
-// logSettings reads the options and returns the words from the facility on.
+// logSettings reads the options, which have a fixed order, and returns the words
+// from the facility on.
 func (p *parser) logSettings(t *LogTarget, st *statement) ([]Word, bool) {
 	words := st.args[1:]
-	for len(words) > 1 && slices.ContainsFunc(logOptions, func(kw Keyword) bool { return kw.Name == words[0].Text }) {
+	before := p.alertCount
+	for _, name := range []string{"len", "format", "sample"} {
+		if len(words) < 2 || words[0].Text != name {
+			continue
+		}
 		value := words[1]
-		switch words[0].Text {
+		switch name {
 		case "len":
 			if t.Length = atol(value.Text); t.Length < 80 || t.Length > 65535 {
 				p.alert(value, "invalid log length '%s'", value.Text).Accepted = "80 to 65535"
@@ -125,9 +130,11 @@ func (p *parser) logSettings(t *LogTarget, st *statement) ([]Word, bool) {
 				return nil, false
 			}
 			t.Format = value.Text
-		default:
-			p.unsupported(words[0], "'log ... %s' is not supported by this version yet", words[0].Text)
-			return nil, false
+		case "sample":
+			if t.Sample = p.logSample(value); t.Sample == nil {
+				return nil, false
+			}
+			p.unsupported(words[0], "'log ... sample' is not supported by this version yet")
 		}
 		words = words[2:]
 	}
@@ -135,7 +142,43 @@ func (p *parser) logSettings(t *LogTarget, st *statement) ([]Word, bool) {
 		p.alert(st.arg(len(st.args)), "'log' expects a facility").Accepted = strings.Join(logFacilities, ", ")
 		return nil, false
 	}
+	if words[0].Text == "profile" && p.alertCount == before {
+		p.tooNew(words[0], &Keyword{Name: "log ... profile", Since: "3.1"})
+		return nil, false
+	}
 	return words, true
+}
+
+const sampleForm = "<low>[-<high>][,...]:<size>, numbers from 1 up to <size> that do not overlap"
+
+// logSample reads which lines out of how many are sent; nil after an alert.
+func (p *parser) logSample(w Word) *LogSample {
+	list, size, ok := strings.Cut(w.Text, ":")
+	s := &LogSample{Size: atol(size)}
+	if !ok || !digitsOnly(size) || s.Size < 1 {
+		p.alert(w, "the sample '%s' has no size", w.Text).Accepted = sampleForm
+		return nil
+	}
+	for _, part := range splitCommas(Word{Text: list, Col: w.Col}) {
+		low, high, ranged := strings.Cut(part.Text, "-")
+		if !ranged {
+			high = low
+		}
+		r := [2]int{atol(low), atol(high)}
+		if !digitsOnly(low) || !digitsOnly(high) || r[0] < 1 || r[1] > s.Size || ranged && r[0] >= r[1] {
+			p.alert(part, "wrong sample range '%s'", part.Text).Accepted = sampleForm
+			return nil
+		}
+		s.Ranges = append(s.Ranges, r)
+	}
+	slices.SortFunc(s.Ranges, func(a, b [2]int) int { return a[0] - b[0] })
+	for i := range s.Ranges {
+		if i > 0 && s.Ranges[i][0] <= s.Ranges[i-1][1] {
+			p.alert(w, "the ranges of the sample '%s' overlap", w.Text).Accepted = sampleForm
+			return nil
+		}
+	}
+	return s
 }
 
 // logAddress brings a log address into the form of LogTarget.Address.
@@ -150,18 +193,47 @@ func (p *parser) logAddress(w Word) (string, bool) {
 		}
 		return w.Text, true
 	}
-	if strings.HasPrefix(w.Text, "tcp") && strings.Contains(w.Text, "@") {
-		p.unsupported(w, "log over TCP ('%s') is not supported by this version yet", w.Text)
-		return "", false
+	for _, prefix := range []string{"ring@", "backend@"} {
+		if name, ok := strings.CutPrefix(w.Text, prefix); ok {
+			p.logThrough(w, prefix, name)
+			return w.Text, true
+		}
 	}
-	ep, ok := p.parseEndpoint(w, true)
+	plain := w
+	for _, unix := range []string{"dgram+unix@", "stream+unix@"} {
+		if path, ok := strings.CutPrefix(w.Text, unix); ok {
+			plain.Text = "unix@" + path
+		}
+	}
+	stream := strings.HasPrefix(w.Text, "stream+") || strings.HasPrefix(w.Text, "tcp") && strings.Contains(w.Text, "@")
+	ep, ok := p.parseEndpoint(plain, true)
 	if !ok {
 		return "", false
 	}
 	if ep.path != "" {
 		return ep.path, true
 	}
-	return p.logHost(ep, w)
+	address, ok := p.logHost(ep, w)
+	if ok && stream {
+		p.unsupported(w, "log over TCP ('%s') is not supported by this version yet", w.Text)
+	}
+	return address, ok
+}
+
+// logThrough judges a target that is a section: HAProxy does not miss the section
+// when it only checks a file.
+func (p *parser) logThrough(w Word, prefix, name string) {
+	at := p.pos(w)
+	p.unsupported(w, "logging to '%s' is not supported by this version yet", w.Text)
+	p.atEnd(func() {
+		_, known := p.rings[name]
+		if prefix == "backend@" {
+			known = p.backend[name] != nil
+		}
+		if !known {
+			p.report(Warning, at, "there is no %s '%s'", strings.TrimSuffix(prefix, "@"), name).Accepted = "the name of such a section"
+		}
+	})
 }
 
 func (p *parser) logHost(ep endpoint, w Word) (string, bool) {

@@ -36,6 +36,11 @@ func (c *Config) Proxy(name string, frontend, backend bool) *Proxy {
 type Global struct {
 	Maxconn       int           // connections over all frontends; 0: derived from the file limit
 	NbThread      int           // event loops; 0: one for each usable CPU
+	ThreadGroups  int           // groups of threads; 0: one
+	CPUMap        []CPUMap      // "cpu-map" lines
+	MaxconnRate   int           // new connections per second over all frontends; 0: unlimited
+	MaxsessRate   int           // new sessions per second over all frontends; 0: unlimited
+	ClusterSecret string        // "cluster-secret"
 	HardStopAfter time.Duration // longest soft stop; 0: unlimited
 	Logs          []LogTarget
 	LogTag        string // syslog tag; "": the program name
@@ -54,6 +59,11 @@ type Global struct {
 	Node          string
 	LocalPeer     string // "localpeer": the name of this host in peers sections; "": the host name
 	MasterWorker  bool
+	StateBase     string        // "server-state-base": directory of the files of proxies
+	StateFile     string        // "server-state-file": file of the whole process
+	StatsFile     string        // "stats-file": statistics to start with
+	Grace         time.Duration // time between a soft stop's order and its begin
+	CloseSpread   time.Duration // "close-spread-time": time over which a soft stop closes idle connections; negative: infinite
 	Description   string
 	Vars          []GlobalVar // "set-var" and "set-var-fmt", in file order
 	// SpreadChecks varies the interval of checks at random, 0 to 50 per cent.
@@ -243,10 +253,19 @@ type Server struct {
 // LogTarget is one "log" line, or the expansion of "log global".
 type LogTarget struct {
 	Pos      Pos
-	Address  string // "stdout", "stderr", "fd@N", a socket path, or "host:port" for UDP (default port 514)
-	Format   string // "rfc3164" (default), "rfc5424", "local", "priority", "short", "timed", "iso", "raw"
-	Length   int    // longest line in bytes, default 1024
-	Facility string // syslog facility name
-	Level    string // least severity that is sent; "" is all: "emerg" ... "debug"
-	MinLevel string // cap: more severe messages are sent at this level; "" is none
+	Address  string     // "stdout", "stderr", "fd@N", a socket path, or "host:port" for UDP (default port 514)
+	Format   string     // "rfc3164" (default), "rfc5424", "local", "priority", "short", "timed", "iso", "raw"
+	Length   int        // longest line in bytes, default 1024
+	Facility string     // syslog facility name
+	Level    string     // least severity that is sent; "" is all: "emerg" ... "debug"
+	MinLevel string     // cap: more severe messages are sent at this level; "" is none
+	Sample   *LogSample // nil: all lines
+}
+
+// LogSample tells which lines of a target are sent: those whose numbers, counted
+// from 1 to Size over and over, are within one of the ranges (manual, section 4.2,
+// "log").
+type LogSample struct {
+	Ranges [][2]int // first and last, in ascending order
+	Size   int
 }

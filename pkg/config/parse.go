@@ -121,6 +121,9 @@ type parser struct {
 	mailers        map[string]*Mailers
 	mailersSection *Mailers // the "mailers" section being parsed
 
+	exposed    bool            // "expose-experimental-directives" was read
+	headerCase map[string]bool // names of "h1-case-adjust"
+
 	once     map[string]Pos // global keywords that count only once
 	badModes map[Pos]bool   // "mode" lines that were refused already
 	judged   map[Pos]bool   // "balance hash" lines whose expression was judged
@@ -289,7 +292,7 @@ func (p *parser) parseLine(text string) {
 	if i := strings.IndexByte(text, '\r'); i >= 0 && strings.TrimRight(text[i:], "\r\n") != "" {
 		p.warn(Word{Col: i + 1}, "text after a carriage return is ignored")
 	}
-	if len(words) == 0 {
+	if len(words) == 0 || words[0].Text == "" {
 		return
 	}
 	if p.opt.Record != nil {
@@ -424,7 +427,7 @@ func (p *parser) admit(st *statement, prefix Word) bool {
 		p.alert(st.arg(len(st.args)), "'%s' expects %s", kw.Name, plural(kw.Min)).Accepted = kw.synopsis()
 		return false
 	}
-	if kw.Max >= 0 && len(st.args) > kw.Max {
+	if kw.Max >= 0 && len(st.args) > kw.Max && st.args[kw.Max].Text != "" {
 		extra := st.args[kw.Max]
 		p.alert(extra, "'%s' cannot handle unexpected argument '%s'", kw.Name, extra.Text).Accepted = kw.synopsis()
 		return false

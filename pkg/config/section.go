@@ -210,7 +210,9 @@ func openDefaults(p *parser, _ *sectionRow, words []Word) {
 
 // namedDefaults resolves "from <defaults>"; nil after an alert.
 func (p *parser) namedDefaults(rest []Word, kind, name string) *section {
-	if len(rest) > 2 {
+	if len(rest) > 2 && kind == "defaults" {
+		p.warn(rest[2], "'%s' behind the name of the base is ignored", rest[2].Text).Accepted = "from <defaults>"
+	} else if len(rest) > 2 {
 		p.alert(rest[2], "'%s' cannot handle unexpected argument '%s'", kind, rest[2].Text).Accepted = "from <defaults>"
 	}
 	base := p.defaults[rest[1].Text]
