@@ -168,7 +168,11 @@ func newIndex() *index {
 	}
 	for bit := InGlobal; bit <= InFcgiApp; bit <<= 1 {
 		x.starts[bit] = append(x.collect(bit), sectionNames()...)
-		x.done[bit] = strings.Join(doneNames(bit), ", ")
+		names := doneNames(bit)
+		if len(names) == 0 {
+			names = slices.Sorted(slices.Values(x.collect(bit)))
+		}
+		x.done[bit] = strings.Join(names, ", ")
 	}
 	return x
 }

@@ -39,7 +39,7 @@ func TestWords(t *testing.T) {
 		{"empty last word", `a ""`, []Word{{"a", 1}}},
 		{"variable", `"$A" "x${A}y"`, []Word{{"1", 1}, {"x1y", 6}}},
 		{"variable outside quotes", `$A '$A'`, []Word{{"$A", 1}, {"$A", 4}}},
-		{"unset variable", `"$NO" "${NO}"b`, []Word{{"", 1}, {"b", 7}}},
+		{"unset variable", `"$NO" "${NO}"b c"$NO" d`, []Word{{"b", 1}, {"cd", 16}}},
 		{"default", `"${NO-a b}" "${EMPTY-x}" "${A-x}"z`, []Word{{"a b", 1}, {"", 13}, {"1z", 26}}},
 		{"split", `"a${LIST[*]}b" c`, []Word{{"a", 1}, {"x", 3}, {"y", 3}, {"zb", 3}, {"c", 16}}},
 		{"split with default", `"${NO[*]-q r}"`, []Word{{"q", 1}, {"r", 2}}},
