@@ -138,15 +138,18 @@ func writeHelp(w io.Writer, table []Command, level Level) {
 		}
 		fmt.Fprintf(w, "  %-40s : %s\n", left, c.Help)
 	}
-	for _, b := range builtins {
-		fmt.Fprintf(w, "  %-40s : %s\n", b[0], b[1])
+	for _, c := range builtins {
+		fmt.Fprintf(w, "  %-40s : %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Help)
 	}
 }
 
-// builtins are the commands that every connection understands.
-var builtins = [][2]string{
-	{"help", "list the commands"},
-	{"prompt", "keep the connection open for more commands"},
-	{"quit", "close the connection"},
-	{"set severity-output [none|number|string]", "prefix messages with their severity"},
+// Builtins returns the rows of the commands that every connection understands;
+// they have no Run.
+func Builtins() []Command { return slices.Clone(builtins) }
+
+var builtins = []Command{
+	{Name: "help", Help: "list the commands"},
+	{Name: "prompt", Help: "keep the connection open for more commands"},
+	{Name: "quit", Help: "close the connection"},
+	{Name: "set severity-output", Args: "[none|number|string]", Help: "prefix messages with their severity"},
 }
