@@ -6,13 +6,16 @@ BUILD := build
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # arguments for the lab: make run RUN='-firmware uefi'
 RUN ?=
+# arguments for the benchmark
+BENCH ?=
 
-.PHONY: help run test test-matrix check lint unit image judge setup ui clean
+.PHONY: help run test test-matrix check lint unit image judge bench setup ui clean
 
 help:
 	@echo 'make run    build and boot the appliance with two MySQL servers behind it (RUN="-h" for its flags)'
 	@echo 'make test   everything: lint, unit tests, lab, image in QEMU'
 	@echo 'make test-matrix   boot on every disk bus and network card'
+	@echo 'make bench  measure the proxy beside haproxy and nginx (BENCH="-h" for its flags)'
 	@echo 'make check  gofmt, vet, staticcheck, import table, unit tests; no root'
 	@echo 'make image  build/sluice.raw, the disk image'
 	@echo 'make ui     pkg/web/static/editor.js from ui/ (needs Node and npm; its result is committed)'
@@ -40,6 +43,11 @@ check: lint unit
 # The HAProxy whose verdicts on configurations are compared with ours.
 judge: setup
 	sh ci/judge.sh $(BUILD)/judge
+
+# Loopback only. One more haproxy: make bench BENCH="-haproxy 3.0=build/judge/haproxy"
+bench:
+	@sh ci/setup.sh bench
+	PATH=$$PATH:/usr/sbin go run ./ci/bench $(BENCH)
 
 # One package after the other: the tests boot machines and measure times. Go stays
 # with the user's rights and caches; only the test binaries run as root.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building and testing need and what is missing, on Debian 12 or 13.
 # Says what it installs; says nothing when all is there. Go and make are expected.
+# "setup.sh bench" installs what "make bench" measures with, too.
 # Uses sudo when it is not run by root.
 set -eu
 
@@ -44,6 +45,14 @@ need radvd radvd
 # Clients that became packages of their own in Debian 13.
 need docker docker-cli
 need mysql mariadb-client-compat
+if [ "${1-}" = bench ]; then
+	need nginx nginx-light
+	need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
+	need redis-server redis-server
+	need redis-benchmark redis-tools
+	need mariadbd mariadb-server
+	need sysbench sysbench
+fi
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -z "${missing% }" ] && exit 0
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// quantile returns the q-quantile in milliseconds.
+func quantile(d []time.Duration, q float64) float64 {
+	slices.Sort(d)
+	return float64(d[min(int(q*float64(len(d))), len(d)-1)].Microseconds()) / 1000
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	n := len(v)
+	if n == 0 {
+		return math.NaN()
+	}
+	if n%2 == 1 {
+		return v[n/2]
+	}
+	return (v[n/2-1] + v[n/2]) / 2
+}
+
+// column collects one figure over the rounds.
+func column(samples []sample, col string) []float64 {
+	var v []float64
+	for _, s := range samples {
+		if x, ok := s[col]; ok {
+			v = append(v, x)
+		}
+	}
+	return v
+}
+
+// slowest is the lowest median rate of any proxy.
+func slowest(results map[string][]sample) float64 {
+	low := math.Inf(1)
+	for _, samples := range results {
+		low = min(low, median(column(samples, colRate)))
+	}
+	return low
+}
+
+// report renders all tables: median (lowest to highest), and Sluice's ratio to the
+// better of the others, by which less than 1 is better, but for rates.
+func (b *bench) report(results map[string]map[string][]sample) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "Measured on %s: %d CPUs (%s), Linux %s; %d interleaved rounds; median (lowest to highest).\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), cpuModel(), kernel(), b.rounds)
+	for _, p := range b.peers {
+		fmt.Fprintf(&s, "- %s: %s\n", p.name, p.version)
+	}
+	for _, w := range works() {
+		if results[w.name] == nil {
+			continue
+		}
+		fmt.Fprintf(&s, "\n**%s** (%s)\n\n| |", w.title, w.name)
+		for _, p := range b.peers {
+			fmt.Fprintf(&s, " %s |", p.name)
+		}
+		s.WriteString(" ratio to the better |\n|---|" + strings.Repeat("---|", len(b.peers)+1) + "\n")
+		for _, col := range w.columns {
+			fmt.Fprintf(&s, "| %s |", col)
+			for _, p := range b.peers {
+				v := column(results[w.name][p.name], col)
+				if len(v) == 0 {
+					s.WriteString(" |")
+					continue
+				}
+				fmt.Fprintf(&s, " %s (%s to %s) |", figure(median(v)), figure(slices.Min(v)), figure(slices.Max(v)))
+			}
+			fmt.Fprintf(&s, " %.2f |\n", b.ratio(results[w.name], col))
+		}
+	}
+	return s.String()
+}
+
+// ratio divides Sluice's median by the best of the others.
+func (b *bench) ratio(results map[string][]sample, col string) float64 {
+	best := math.NaN()
+	for _, p := range b.peers[1:] {
+		m := median(column(results[p.name], col))
+		if math.IsNaN(best) || col == colRate && m > best || col != colRate && m < best {
+			best = m
+		}
+	}
+	return median(column(results[b.peers[0].name], col)) / best
+}
+
+func figure(x float64) string {
+	switch {
+	case x >= 100:
+		return fmt.Sprintf("%.0f", x)
+	case x >= 10:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.3f", x)
+}
+
+func cpuModel() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	return "unknown"
+}
+
+func kernel() string {
+	out, _ := exec.Command("uname", "-r").Output()
+	return strings.TrimSpace(string(out))
+}
