@@ -30,17 +30,19 @@ func reference(t *testing.T) []byte {
 	b.Write(intro)
 	for _, area := range referenceAreas(t) {
 		fmt.Fprintf(&b, "\n## %s\n\n", area.Title)
-		if area.Name == "proxy" || area.Name == "action" {
-			b.WriteString("| keyword | where | arguments | default | prefix | state | |\n|---|---|---|---|---|---|---|\n")
-		} else {
-			b.WriteString("| keyword | arguments | default | prefix | state | |\n|---|---|---|---|---|---|\n")
+		mixed := slices.ContainsFunc(area.Rows, func(r config.Row) bool { return r.Where != "" })
+		head := "| keyword | "
+		if mixed {
+			head += "where | "
 		}
-		for _, kw := range area.Rows {
+		head += "arguments | default | prefix | state | |"
+		fmt.Fprintf(&b, "%s\n%s|\n", head, strings.Repeat("|---", strings.Count(head, "|")-1))
+		for _, r := range area.Rows {
 			where := ""
-			if area.Name == "proxy" || area.Name == "action" {
-				where = places(kw) + " | "
+			if mixed {
+				where = r.Where + " | "
 			}
-			fmt.Fprintf(&b, "| %s | %s%s | %s | %s | %s | %s |\n", code(kw.Name), where, code(kw.Args), escape(kw.Default), prefix(kw), kw.State, meaning(kw))
+			fmt.Fprintf(&b, "| %s | %s%s | %s | %s | %s | %s |\n", code(r.Name), where, code(r.Args), escape(r.Default), prefix(r), r.State, meaning(r))
 		}
 	}
 	return b.Bytes()
@@ -51,7 +53,7 @@ func referenceAreas(t *testing.T) []config.Area {
 	t.Helper()
 	commands := config.Area{Name: "command", Title: "Commands of the runtime API"}
 	for _, c := range apiCommands() {
-		kw := config.Keyword{Name: c.Name, Args: c.Args, Help: c.Help}
+		kw := config.Row{Name: c.Name, Args: c.Args, Help: c.Help}
 		if reason, refused := strings.CutPrefix(c.Missing, "not supported: "); refused {
 			kw.State, kw.Why = config.Refused, reason
 		} else if c.Missing != "" {
@@ -59,7 +61,7 @@ func referenceAreas(t *testing.T) []config.Area {
 		}
 		commands.Rows = append(commands.Rows, kw)
 	}
-	slices.SortFunc(commands.Rows, func(a, b config.Keyword) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(commands.Rows, func(a, b config.Row) int { return strings.Compare(a.Name, b.Name) })
 	return append(config.Reference(), commands)
 }
 
@@ -70,15 +72,7 @@ func apiCommands() []ctl.Command {
 	return append(p.commands(), ctl.Builtins()...)
 }
 
-// places abbreviates where a keyword is valid.
-func places(kw config.Keyword) string {
-	if kw.Named {
-		return strings.Replace(kw.Where.String(), "defaults", "*named* defaults", 1)
-	}
-	return kw.Where.String()
-}
-
-func prefix(kw config.Keyword) string {
+func prefix(kw config.Row) string {
 	if kw.No {
 		return "no, default"
 	}
@@ -86,7 +80,7 @@ func prefix(kw config.Keyword) string {
 }
 
 // meaning tells what a keyword is for, and why it is not done.
-func meaning(kw config.Keyword) string {
+func meaning(kw config.Row) string {
 	text := escape(kw.Help)
 	if kw.Since != "" {
 		kw.Why = "HAProxy " + kw.Since + " brought it"

@@ -5,58 +5,109 @@ import (
 	"strings"
 )
 
-// Area is one table of the reference: the rows that are written in one place.
+// Area is one table of the reference: what is written in one place.
 type Area struct {
 	Name  string // "global", "proxy", "bind", "fetch", ...
 	Title string
-	Rows  []Keyword // sorted by name
+	Rows  []Row // sorted by name
+}
+
+// Row is what the reference tells of a keyword, fetch, converter, action or
+// variable.
+type Row struct {
+	Name    string
+	Where   string // the sections or rule sets that take it, where that differs within the area
+	Args    string // synopsis; for fetches and converters with the types of what goes in and out
+	Default string
+	No      bool // takes the prefixes "no" and "default"
+	State   State
+	Why     string // reason for NoEffect and Refused
+	Since   string // version of HAProxy that brought it, if later than the one spoken here
+	Help    string
+}
+
+// keywordAreas are the areas that the keyword tables fill.
+var keywordAreas = []struct {
+	name, title string
+	where       Where
+	mixed       bool // rows differ in where they are valid
+}{
+	{"directive", "Directives", Directive, false},
+	{"section", "Sections", SectionHeader, false},
+	{"global", "Section global", InGlobal, false},
+	{"proxy", "Sections defaults, frontend, listen and backend", inProxy, true},
+	{"bind", "Options of bind and stats socket", BindOption, false},
+	{"server", "Options of server, default-server and server-template", ServerOption, false},
+	{"log", "Options of log", LogOption, false},
+	{"peers", "Section peers", InPeers, false},
+	{"resolvers", "Section resolvers", InResolvers, false},
+	{"userlist", "Section userlist", InUserlist, false},
+	{"mailers", "Section mailers", InMailers, false},
+	{"ring", "Section ring", InRing, false},
+	{"log-forward", "Section log-forward", InLogForward, false},
+	{"crt-store", "Section crt-store", InCrtStore, false},
 }
 
 // Reference returns all that the language has, by area; docs/configuration.md is
 // made of it.
 func Reference() []Area {
 	all := Keywords()
-	areas := []Area{
-		{Name: "directive", Title: "Directives"},
-		{Name: "section", Title: "Sections"},
-		{Name: "global", Title: "Section global"},
-		{Name: "proxy", Title: "Sections defaults, frontend, listen and backend"},
-		{Name: "bind", Title: "Options of bind and stats socket"},
-		{Name: "server", Title: "Options of server, default-server and server-template"},
-		{Name: "log", Title: "Options of log"},
-		{Name: "peers", Title: "Section peers"},
-		{Name: "resolvers", Title: "Section resolvers"},
-		{Name: "userlist", Title: "Section userlist"},
-		{Name: "mailers", Title: "Section mailers"},
-		{Name: "ring", Title: "Section ring"},
-		{Name: "log-forward", Title: "Section log-forward"},
-		{Name: "crt-store", Title: "Section crt-store"},
-	}
-	places := map[string]Where{
-		"directive": Directive, "section": SectionHeader, "global": InGlobal, "proxy": inProxy,
-		"bind": BindOption, "server": ServerOption, "log": LogOption,
-		"peers": InPeers, "resolvers": InResolvers, "userlist": InUserlist, "mailers": InMailers,
-		"ring": InRing, "log-forward": InLogForward, "crt-store": InCrtStore,
-	}
-	for i := range areas {
+	var areas []Area
+	for _, a := range keywordAreas {
+		area := Area{Name: a.name, Title: a.title}
 		for _, kw := range all {
-			if kw.Where&places[areas[i].Name] != 0 {
-				areas[i].Rows = append(areas[i].Rows, kw)
+			if kw.Where&a.where != 0 {
+				area.Rows = append(area.Rows, kw.row(a.mixed))
 			}
 		}
+		areas = append(areas, area)
+	}
+	areas = append(areas, actionArea(),
+		sampleArea("fetch", "Sample fetches", Fetches()), sampleArea("converter", "Converters", Converters()), variableArea())
+	for _, a := range areas {
+		slices.SortStableFunc(a.Rows, func(x, y Row) int { return strings.Compare(x.Name, y.Name) })
 	}
 	return areas
 }
 
-// Find returns the row of the area for a name, or nil. A name of several words is
-// also found under its first one: "http-check expect" under "http-check".
-func (a Area) Find(name string) *Keyword {
-	first, _, _ := strings.Cut(name, " ")
-	for _, n := range []string{name, first} {
-		i, ok := slices.BinarySearchFunc(a.Rows, n, func(kw Keyword, n string) int { return strings.Compare(kw.Name, n) })
-		if ok {
-			return &a.Rows[i]
+func (kw *Keyword) row(mixed bool) Row {
+	r := Row{Name: kw.Name, Args: kw.Args, Default: kw.Default, No: kw.No, State: kw.State, Why: kw.Why, Since: kw.Since, Help: kw.Help}
+	if mixed {
+		r.Where = (kw.Where & sectionKeyword).String()
+		if kw.Named {
+			r.Where = strings.Replace(r.Where, "defaults", "named defaults", 1)
 		}
 	}
-	return nil
+	return r
+}
+
+func actionArea() Area {
+	area := Area{Name: "action", Title: "Actions of tcp-request and tcp-response"}
+	for _, a := range Actions() {
+		area.Rows = append(area.Rows, Row{Name: a.Name, Where: a.Sets.String(), Args: a.Args, State: a.State, Why: a.Why, Since: a.Since, Help: a.Help})
+	}
+	return area
+}
+
+func sampleArea(name, title string, rows []SampleRow) Area {
+	area := Area{Name: name, Title: title}
+	for _, s := range rows {
+		args := s.Out.String()
+		if s.Converter {
+			args = s.In.String() + " -> " + args
+		}
+		if s.Args != "" {
+			args = "(" + s.Args + ") " + args
+		}
+		area.Rows = append(area.Rows, Row{Name: s.Name, Args: args, State: s.State, Why: s.Why, Since: s.Since, Help: s.Help})
+	}
+	return area
+}
+
+func variableArea() Area {
+	area := Area{Name: "log variable", Title: "Log variables"}
+	for _, v := range LogVariables() {
+		area.Rows = append(area.Rows, Row{Name: "%" + v.Name, State: v.State, Why: v.Why, Help: v.Help})
+	}
+	return area
 }
