@@ -100,10 +100,26 @@ func printKeywords(w io.Writer, states ...config.State) {
 				}
 			}
 		}
+		if group.title == "listen" {
+			lines = append(lines, actionLines(states)...)
+		}
 		if len(lines) > 0 {
 			fmt.Fprintf(w, "%s\n\t%s\n", group.title, strings.Join(lines, "\n\t"))
 		}
 	}
+}
+
+// actionLines lists the actions in the given states by rule set.
+func actionLines(states []config.State) []string {
+	var lines []string
+	for set := config.RequestConnection; set <= config.ResponseContent; set <<= 1 {
+		for _, a := range config.Actions() {
+			if a.Sets&set != 0 && slices.Contains(states, a.State) {
+				lines = append(lines, set.String()+" "+a.Name)
+			}
+		}
+	}
+	return lines
 }
 
 // sides tells where an "option" line is valid, when that is not everywhere.

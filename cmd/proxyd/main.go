@@ -76,6 +76,7 @@ func execute(ctx context.Context, args []string, a *arguments, m *messages, stdo
 	}
 	if a.chdir != "" {
 		if err := os.Chdir(a.chdir); err != nil {
+			//lint:ignore ST1005 HAProxy's words
 			return fmt.Errorf("Could not change to directory %s : %s", a.chdir, reason(errors.Unwrap(err)))
 		}
 	}

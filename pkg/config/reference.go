@@ -84,7 +84,16 @@ func (kw *Keyword) row(mixed bool) Row {
 func actionArea() Area {
 	area := Area{Name: "action", Title: "Actions of tcp-request and tcp-response"}
 	for _, a := range Actions() {
-		area.Rows = append(area.Rows, Row{Name: a.Name, Where: a.Sets.String(), Args: a.Args, State: a.State, Why: a.Why, Since: a.Since, Help: a.Help})
+		names, args := []string{a.Name}, a.Args
+		switch {
+		case args == "layer4": // the manual's name of the action
+			names, args = []string{a.Name + " layer4"}, ""
+		case a.Name == "track-sc":
+			names, args = []string{"track-sc0", "track-sc1", "track-sc2"}, strings.TrimPrefix(args, "<number> ")
+		}
+		for _, name := range names {
+			area.Rows = append(area.Rows, Row{Name: name, Where: a.Sets.String(), Args: args, State: a.State, Why: a.Why, Since: a.Since, Help: a.Help})
+		}
 	}
 	return area
 }

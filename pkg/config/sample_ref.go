@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +29,10 @@ func (p *parser) refer(arg Arg, at Word, what string) {
 			if _, ok := p.userlists[arg.Text]; !ok {
 				msg = "unable to find userlist '" + arg.Text + "'"
 			}
+		case ArgTable:
+			if p.tables[cmp.Or(arg.Text, from.px.Name)] == nil {
+				msg = "unable to find stick-table '" + cmp.Or(arg.Text, from.px.Name) + "'"
+			}
 		default:
 			return
 		}
@@ -46,6 +51,8 @@ func article(noun string) string {
 	switch noun {
 	case "server":
 		return "a server, or <backend>/<server>"
+	case "table":
+		return "a section with a 'stick-table' line, or a table of a peers section"
 	}
 	return "a " + noun + " section"
 }

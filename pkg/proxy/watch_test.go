@@ -72,6 +72,9 @@ func TestUnreadAnswerHoldsNoLock(t *testing.T) {
 	bind := freeAddr(t)
 	r := startRig(t, testConf(bind, "leastconn"), Options{})
 	for _, c := range r.Commands() {
+		if c.Missing != "" {
+			continue
+		}
 		in, out := io.Pipe()
 		var done sync.WaitGroup
 		done.Go(func() { _ = c.Run(t.Context(), nil, out) })
