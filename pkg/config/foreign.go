@@ -92,16 +92,8 @@ func parsePositive(p *parser, st *statement) {
 
 // httpErrorsKeywords are the lines of section http-errors (manual, section 3.6).
 var httpErrorsKeywords = []Keyword{
-	foreign(InHTTPErrors, whyHTTP, "errorfile", "<code> <file>", 2, -1, "file of an error page", parseErrorfile),
+	foreign(InHTTPErrors, whyHTTP, "errorfile", "<code> <file>", 2, -1, "file of an error page", parseErrorStatus),
 }
-
-// errorCodes are the status codes that have a page.
-var errorCodes = []string{
-	"200", "400", "401", "403", "404", "405", "407", "408", "410", "413", "414", "421", "422", "425", "429",
-	"431", "500", "501", "502", "503", "504",
-}
-
-func parseErrorfile(p *parser, st *statement) { p.oneOf(st.args[0], "status code", errorCodes) }
 
 // fcgiKeywords are the lines of section fcgi-app (manual, section 10.1).
 var fcgiKeywords = []Keyword{

@@ -141,7 +141,7 @@ func parseCompressionAlgo(p *parser, st *statement) {
 }
 
 // errorStatuses are those that HAProxy answers with itself.
-var errorStatuses = []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 422, 425, 429, 500, 501, 502, 503, 504}
+var errorStatuses = []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504}
 
 // errorStatus judges an HTTP status.
 func (p *parser) errorStatus(w Word, what string) bool {
