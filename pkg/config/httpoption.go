@@ -38,15 +38,16 @@ func httpFlag(name string, where Where) Keyword {
 
 // statsPage builds the row of a line about the statistics page.
 func statsPage(name string, where Where, args string, least int, help string, parse func(*parser, *statement)) Keyword {
-	return forHTTP(Keyword{
+	return Keyword{
 		Name: "stats " + name, Where: where, Args: args, Min: least, Max: -1, Help: "statistics page: " + help,
+		State: NoEffect, Why: "the statistics page is not served by this version yet",
 		parse: func(p *parser, st *statement) {
 			p.px.stats = true
 			if parse != nil {
 				parse(p, st)
 			}
 		},
-	})
+	}
 }
 
 func parseStatsAdmin(p *parser, st *statement) { p.requireCondition(st.args, st, PlaceFrontHeader) }
