@@ -247,7 +247,7 @@ func openProxy(p *parser, row *sectionRow, words []Word) {
 	name := words[1]
 	p.sectionName = name.Text
 	p.checkName(name, row.name)
-	base := p.defaults[""]
+	base, faulty := p.defaults[""], false
 	if rest := words[2:]; len(rest) > 0 {
 		if rest[0].Text == "from" && len(rest) > 1 {
 			base = p.namedDefaults(rest, row.name, name.Text)
@@ -255,8 +255,8 @@ func openProxy(p *parser, row *sectionRow, words []Word) {
 		} else if kind == Backend {
 			p.warn(rest[0], "'%s' behind the section name is ignored", rest[0].Text)
 		} else {
-			p.alert(rest[0], "please use the 'bind' keyword for listening addresses").Accepted = row.name + " " + row.args
-			p.broken = true
+			p.alert(rest[0], "please use the 'bind' keyword for listening addresses").Accepted = "'bind " + rest[0].Text + "' on a line of its own"
+			faulty = true // HAProxy skips the section, whose own faults would come to light one try later
 		}
 	}
 	p.admitInherited(words[0], base, kind, false)
@@ -268,7 +268,7 @@ func openProxy(p *parser, row *sectionRow, words []Word) {
 	if s.explicit {
 		base.explicit = true
 	}
-	s.px.Name, s.px.Pos, s.name, s.faulty = name.Text, p.pos(name), p.pos(name), p.broken
+	s.px.Name, s.px.Pos, s.name, s.faulty = name.Text, p.pos(name), p.pos(name), p.broken || faulty
 	p.px = s
 	p.addProxy(s)
 }
