@@ -56,6 +56,13 @@ var families = map[string]endpoint{
 	"rhttp": {kind: reverseAddress},
 }
 
+// streamPrefixed reports whether an address has a prefix that asks for connections
+// where datagrams are usual.
+func streamPrefixed(s string) bool {
+	prefix, _, found := strings.Cut(s, "@")
+	return found && (strings.HasPrefix(prefix, "stream+") || slices.Contains([]string{"tcp", "tcp4", "tcp6", "uxst"}, prefix))
+}
+
 const familyForm = "ipv4@, ipv6@, tcp@, tcp4@, tcp6@, unix@, uxst@, abns@, fd@<number>"
 
 // parseEndpoint takes the address of an IP or UNIX socket apart (manual, section

@@ -205,17 +205,17 @@ func (p *parser) logAddress(w Word) (string, bool) {
 			plain.Text = "unix@" + path
 		}
 	}
-	stream := strings.HasPrefix(w.Text, "stream+") || strings.HasPrefix(w.Text, "tcp") && strings.Contains(w.Text, "@")
+	stream := streamPrefixed(w.Text)
 	ep, ok := p.parseEndpoint(plain, true)
 	if !ok {
 		return "", false
 	}
-	if ep.path != "" {
-		return ep.path, true
+	address := ep.path
+	if address == "" {
+		address, ok = p.logHost(ep, w)
 	}
-	address, ok := p.logHost(ep, w)
 	if ok && stream {
-		p.unsupported(w, "log over TCP ('%s') is not supported by this version yet", w.Text)
+		p.unsupported(w, "log over a connection ('%s') is not supported by this version yet", w.Text)
 	}
 	return address, ok
 }

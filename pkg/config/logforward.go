@@ -91,7 +91,7 @@ func parseDgramBind(p *parser, st *statement) {
 // dgramAddress turns one element of the list into addresses. The prefixes of
 // connections are wrong here, those of datagrams right.
 func (p *parser) dgramAddress(w Word) ([]Bind, bool) {
-	if strings.HasPrefix(w.Text, "tcp") && strings.Contains(w.Text, "@") || strings.HasPrefix(w.Text, "stream+") {
+	if streamPrefixed(w.Text) {
 		p.alert(w, "stream-type address not acceptable in '%s'", w.Text).Accepted = "udp@<address>:<port>"
 		return nil, false
 	}
