@@ -29,6 +29,7 @@ type bindLine struct {
 	group    int            // greatest thread group named
 	lowest   int            // lowest thread named, 0: none
 	at       map[string]Pos // where the TLS options are
+	refused  bool           // one of them was refused
 }
 
 // tls returns the TLS settings for a row to write to.
@@ -47,14 +48,8 @@ func (b *bindLine) options() *BindOptions {
 	return b.common.Options
 }
 
-// note keeps where a TLS option is: at its argument, if it has one.
-func (b *bindLine) note(p *parser, o option) {
-	at := o.name
-	if o.arg.Text != "" {
-		at = o.arg
-	}
-	b.at[o.kw.Name] = p.pos(at)
-}
+// note keeps where a TLS option is.
+func (b *bindLine) note(p *parser, o option) { b.at[o.kw.Name] = p.optionPos(o) }
 
 func (b *bindLine) firstThread(n int) {
 	if n > 0 && (b.lowest == 0 || n < b.lowest) {
@@ -103,7 +98,7 @@ func (p *parser) judgeBindAtEnd(line *bindLine, st *statement) {
 	s, main := p.px, p.pos(st.name[0])
 	if line.common.TLS != nil && line.common.TLS.Enabled {
 		p.atEnd(func() {
-			c := tlsCheck{p: p, what: "bind", tls: line.common.TLS, defaults: &p.cfg.Global.TLS.Bind, at: line.at, main: main, lowest: "TLSv1.2"}
+			c := tlsCheck{p: p, what: "bind", tls: line.common.TLS, defaults: &p.cfg.Global.TLS.Bind, at: line.at, main: main, lowest: "TLSv1.2", refused: line.refused}
 			c.bind()
 		})
 	}
@@ -151,6 +146,11 @@ func splitCommas(w Word) []Word {
 
 // bindAddress turns one element of the list into listeners.
 func (p *parser) bindAddress(w Word) ([]Bind, bool) {
+	return p.listenAddress(w, p.cfg.Global.UnixBind.Prefix)
+}
+
+// listenAddress is bindAddress with a prefix for the paths of UNIX sockets.
+func (p *parser) listenAddress(w Word, prefix string) ([]Bind, bool) {
 	ep, ok := p.parseAddress(w)
 	if !ok {
 		return nil, false
@@ -160,7 +160,7 @@ func (p *parser) bindAddress(w Word) ([]Bind, bool) {
 		return nil, false
 	}
 	if ep.kind != ipAddress {
-		return p.bindSpecial(w, ep)
+		return p.bindSpecial(w, ep, prefix)
 	}
 	if ep.port == "" {
 		p.alert(w, "missing port specification in '%s'", w.Text).Accepted = bindForm
@@ -189,11 +189,10 @@ func (p *parser) bindAddress(w Word) ([]Bind, bool) {
 }
 
 // bindSpecial turns what is not an IP address into a listener.
-func (p *parser) bindSpecial(w Word, ep endpoint) ([]Bind, bool) {
+func (p *parser) bindSpecial(w Word, ep endpoint, prefix string) ([]Bind, bool) {
 	b := Bind{Pos: p.pos(w)}
 	switch ep.kind {
 	case unixAddress:
-		prefix := p.cfg.Global.UnixBind.Prefix
 		if b.Path = prefix + ep.path; len(b.Path) > maxUnixPath {
 			p.alert(w, "socket path '%s' too long (max %d)", b.Path, maxUnixPath).Accepted = "a shorter path"
 			return nil, false

@@ -84,7 +84,7 @@ type StatsSocket struct {
 	Level       string // "user", "operator" (default), "admin"
 }
 
-// UnixBind is the "unix-bind" line: what holds for all UNIX listeners.
+// UnixBind is the "unix-bind" line: what holds for the UNIX listeners of proxies.
 type UnixBind struct {
 	Prefix      string // put in front of their paths
 	Mode        uint32

@@ -87,6 +87,14 @@ func (p *parser) applyOption(op *optionParser, o option) {
 // hasOption reports whether the row of an option judges its arguments.
 func (kw *Keyword) hasOption() bool { return kw.bind != nil || kw.server != nil }
 
+// optionPos is where an option is: at its argument, if it has one.
+func (p *parser) optionPos(o option) Pos {
+	if o.arg.Text != "" {
+		return p.pos(o.arg)
+	}
+	return p.pos(o.name)
+}
+
 // wordAfter is an empty word placed behind w.
 func wordAfter(w Word) Word { return Word{Col: w.Col + len(w.Text)} }
 

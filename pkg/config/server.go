@@ -51,13 +51,7 @@ func (s *serverLine) resolve() *Resolve       { return own(&s.Resolve, &s.own.re
 func (s *serverLine) options() *ServerOptions { return own(&s.Options, &s.own.options) }
 
 // note keeps where an option is: at its argument, if it has one.
-func (s *serverLine) note(p *parser, o option) {
-	at := o.name
-	if o.arg.Text != "" {
-		at = o.arg
-	}
-	s.mark(o.kw.Name, p.pos(at))
-}
+func (s *serverLine) note(p *parser, o option) { s.mark(o.kw.Name, p.optionPos(o)) }
 
 func (s *serverLine) mark(name string, pos Pos) {
 	if s.at == nil {

@@ -45,7 +45,7 @@ func parseStatsSocket(p *parser, st *statement) {
 	line := bindLine{}
 	ok := true
 	for _, w := range splitCommas(st.args[0]) {
-		more, good := p.bindAddress(w)
+		more, good := p.listenAddress(w, "") // "unix-bind" does not hold for them
 		line.binds, ok = append(line.binds, more...), ok && good
 	}
 	if len(line.binds) > 0 && line.binds[0].Addr.IsValid() {
@@ -59,11 +59,10 @@ func parseStatsSocket(p *parser, st *statement) {
 	if !ok {
 		return
 	}
-	o, unix := *line.options(), p.cfg.Global.UnixBind
+	o := *line.options()
 	for _, b := range line.binds {
 		p.cfg.Global.Sockets = append(p.cfg.Global.Sockets, StatsSocket{
-			Pos: b.Pos, Path: b.Path, Addr: b.Addr, Mode: cmp.Or(o.Mode, unix.Mode), User: cmp.Or(o.User, unix.User),
-			Group: cmp.Or(o.Group, unix.Group), Level: cmp.Or(o.Level, "operator"),
+			Pos: b.Pos, Path: b.Path, Addr: b.Addr, Mode: o.Mode, User: o.User, Group: o.Group, Level: cmp.Or(o.Level, "operator"),
 		})
 	}
 }

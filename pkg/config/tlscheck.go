@@ -16,6 +16,7 @@ type tlsCheck struct {
 	at       map[string]Pos // where the line's options are
 	main     Pos            // for options that are not on the line
 	lowest   string         // the least version without limits
+	refused  bool           // an option was refused: nothing is said about what is missing
 }
 
 func (c *tlsCheck) alert(option, accepted, format string, a ...any) {
@@ -83,14 +84,14 @@ func (c *tlsCheck) versions() {
 // bind judges a "bind" line with "ssl".
 func (c *tlsCheck) bind() {
 	t := c.tls
-	if len(t.Certificates)+len(t.DefaultCertificates)+len(t.CertificateLists) == 0 && !t.GenerateCerts {
+	if len(t.Certificates)+len(t.DefaultCertificates)+len(t.CertificateLists) == 0 && !t.GenerateCerts && !c.refused {
 		if t.StrictSNI {
 			c.p.report(Warning, c.main, "bind: no SSL certificate specified, ssl connections will fail").Accepted = "crt <file>"
 		} else {
 			c.alert("ssl", "ssl crt <file>", "no SSL certificate specified")
 		}
 	}
-	if (t.Verify == "optional" || t.Verify == "required") && t.CAFile == "" && t.CAVerifyFile == "" {
+	if (t.Verify == "optional" || t.Verify == "required") && t.CAFile == "" && t.CAVerifyFile == "" && !c.refused {
 		c.alert("verify", "verify "+t.Verify+" ca-file <file>", "verify is enabled but no CA file specified")
 	}
 	if t.GenerateCerts {
@@ -122,7 +123,7 @@ func (c *tlsCheck) server() {
 	if verify == "" {
 		verify = c.p.cfg.Global.TLS.ServerVerify
 	}
-	if verify != "none" && t.CAFile == "" {
+	if _, named := c.at["ca-file"]; verify != "none" && t.CAFile == "" && !named {
 		c.alert("verify", "ca-file <file>, verify none, or 'ssl-server-verify none' in section global",
 			"verify is enabled by default but no CA file specified")
 	}

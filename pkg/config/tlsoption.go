@@ -74,7 +74,12 @@ func tlsOptions() []Keyword {
 			kw.State = Done
 		}
 		if row.where&BindOption != 0 {
-			kw.Where, kw.bind = BindOption, func(p *parser, b *bindLine, o option) { row.parse(p, b.tls(), o); b.note(p, o) }
+			kw.Where, kw.bind = BindOption, func(p *parser, b *bindLine, o option) {
+				before := p.alertCount
+				row.parse(p, b.tls(), o)
+				b.note(p, o)
+				b.refused = b.refused || p.alertCount > before
+			}
 			kws = append(kws, kw)
 		}
 		if row.where&ServerOption != 0 {
