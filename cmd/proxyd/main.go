@@ -95,6 +95,10 @@ func execute(ctx context.Context, args []string, a *arguments, m *messages, stdo
 	if err != nil {
 		return err
 	}
+	if c.conf.Global.Quiet { // from here on: findings are no noise
+		a.quiet = true
+		m.quiet, say.quiet = a.silent(), a.silent()
+	}
 	c.print(a, out)
 	if a.check {
 		return c.verdict(a, stdout)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 	"golang.org/x/sys/unix"
 )
@@ -149,6 +151,35 @@ func TestRefusedReloadKeepsSockets(t *testing.T) {
 	}
 	p.signal(t, syscall.SIGTERM)
 	p.exit(t)
+}
+
+// A stats socket belongs to the user and group of its line, named or numbered, and
+// closes a connection that is silent for "stats timeout".
+func TestStatsSocketOwnerAndTimeout(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctl.sock")
+	text := fmt.Sprintf("global\n stats socket %s mode 640 uid %d gid %d\n stats timeout 20ms\n", path, os.Getuid(), os.Getgid())
+	conf, _, err := config.Parse([]config.Source{{Name: "a.cfg", Text: []byte(text)}}, config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSockets(nil)
+	t.Cleanup(s.close)
+	if err := s.open(nil, conf); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("stat %s = %v, %v, want mode 640", path, info, err)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("reading from a silent connection = %d, %v, want the end after 20 ms", n, err)
+	}
 }
 
 func TestSoftStopWaitsForSessions(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/sluice-lb/sluice/pkg/config"
@@ -20,17 +21,24 @@ import (
 type sockets struct {
 	commands []ctl.Command
 	wg       sync.WaitGroup
-	active   map[config.StatsSocket]context.CancelFunc // guarded by program.mu after the start
+	active   map[config.StatsSocket]activeSocket // guarded by program.mu after the start
+}
+
+// activeSocket is one that is served until stop is called.
+type activeSocket struct {
+	server *ctl.Server
+	stop   context.CancelFunc
 }
 
 func newSockets(commands []ctl.Command) *sockets {
-	return &sockets{commands: commands, active: map[config.StatsSocket]context.CancelFunc{}}
+	return &sockets{commands: commands, active: map[config.StatsSocket]activeSocket{}}
 }
 
 // socketChange is a new set of sockets that is bound and not yet in force.
 type socketChange struct {
 	want  map[config.StatsSocket]bool
 	fresh map[config.StatsSocket]net.Listener // under their path with newSuffix
+	idle  time.Duration                       // "stats timeout"
 }
 
 // masterSocket reads the value of -S: a path, and options of "stats socket" after
@@ -67,7 +75,7 @@ func (s *sockets) open(master *config.StatsSocket, conf *config.Config) error {
 
 // prepare does what can fail: it binds the sockets that are not open yet.
 func (s *sockets) prepare(master *config.StatsSocket, conf *config.Config) (*socketChange, error) {
-	change := &socketChange{want: map[config.StatsSocket]bool{}, fresh: map[config.StatsSocket]net.Listener{}}
+	change := &socketChange{want: map[config.StatsSocket]bool{}, fresh: map[config.StatsSocket]net.Listener{}, idle: conf.Global.StatsTimeout}
 	if master != nil {
 		change.want[*master] = true
 	}
@@ -76,7 +84,7 @@ func (s *sockets) prepare(master *config.StatsSocket, conf *config.Config) (*soc
 		change.want[c] = true
 	}
 	for c := range change.want {
-		if s.active[c] != nil {
+		if _, open := s.active[c]; open {
 			continue
 		}
 		l, err := bindSocket(c)
@@ -113,13 +121,14 @@ func (s *sockets) commit(change *socketChange) error {
 			_ = l.Close()
 			continue
 		}
-		s.active[c] = s.serve(c, l)
+		s.active[c] = s.serve(c, l, change.idle)
 	}
-	for c, cancel := range s.active {
+	for c, socket := range s.active {
+		socket.server.SetIdle(change.idle)
 		if change.want[c] {
 			continue
 		}
-		cancel()
+		socket.stop()
 		delete(s.active, c)
 		if !paths[c.Path] {
 			_ = os.Remove(c.Path)
@@ -152,30 +161,37 @@ func bindSocket(c config.StatsSocket) (net.Listener, error) {
 	return l, nil
 }
 
-// serve answers on one socket until the returned function is called.
-func (s *sockets) serve(c config.StatsSocket, l net.Listener) context.CancelFunc {
+// serve answers on one socket.
+func (s *sockets) serve(c config.StatsSocket, l net.Listener, idle time.Duration) activeSocket {
 	level, _ := ctl.ParseLevel(c.Level) // bindSocket has tried it
 	ctx, cancel := context.WithCancel(context.Background())
-	s.wg.Go(func() { _ = ctl.NewServer(s.commands, level).Serve(ctx, l) })
-	return cancel
+	socket := activeSocket{server: ctl.NewServer(s.commands, level), stop: cancel}
+	socket.server.SetIdle(idle)
+	s.wg.Go(func() { _ = socket.server.Serve(ctx, l) })
+	return socket
 }
 
 // chown gives the new socket to the user and group of its line.
 func chown(c config.StatsSocket) error {
-	uid, gid := -1, -1
-	if c.User != "" {
-		u, err := user.Lookup(c.User)
+	uid, err := ownerID(c.User, func(name string) (string, error) {
+		u, err := user.Lookup(name)
 		if err != nil {
-			return fmt.Errorf("stats socket %s: %w", c.Path, err)
+			return "", err
 		}
-		uid, _ = strconv.Atoi(u.Uid)
+		return u.Uid, nil
+	})
+	if err != nil {
+		return fmt.Errorf("stats socket %s: %w", c.Path, err)
 	}
-	if c.Group != "" {
-		g, err := user.LookupGroup(c.Group)
+	gid, err := ownerID(c.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
 		if err != nil {
-			return fmt.Errorf("stats socket %s: %w", c.Path, err)
+			return "", err
 		}
-		gid, _ = strconv.Atoi(g.Gid)
+		return g.Gid, nil
+	})
+	if err != nil {
+		return fmt.Errorf("stats socket %s: %w", c.Path, err)
 	}
 	if uid < 0 && gid < 0 {
 		return nil
@@ -183,9 +199,25 @@ func chown(c config.StatsSocket) error {
 	return os.Chown(c.Path+newSuffix, uid, gid)
 }
 
+// ownerID returns the id of a user or group that is given by name or, with "uid" and
+// "gid", by number; -1 for none.
+func ownerID(name string, lookup func(string) (string, error)) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if id, err := strconv.Atoi(name); err == nil {
+		return id, nil
+	}
+	id, err := lookup(name)
+	if err != nil {
+		return -1, err
+	}
+	return strconv.Atoi(id)
+}
+
 func (s *sockets) close() {
-	for _, cancel := range s.active {
-		cancel()
+	for _, socket := range s.active {
+		socket.stop()
 	}
 	s.wg.Wait()
 }

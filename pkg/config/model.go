@@ -46,7 +46,7 @@ type Global struct {
 	LogTag        string // syslog tag; "": the program name
 	LogSendHost   string // host name put into syslog headers; "": none
 	Sockets       []StatsSocket
-	StatsTimeout  time.Duration // idle limit of a stats socket; 0: 10 s
+	StatsTimeout  time.Duration // idle limit of a stats socket; 0: 10 minutes
 	Pidfile       string
 	Chroot        string
 	User, Group   string
@@ -79,7 +79,7 @@ type StatsSocket struct {
 	Pos         Pos
 	Path        string         // file system path of a UNIX stream socket, or ""
 	Addr        netip.AddrPort // of a TCP socket
-	Mode        uint32         // permission bits; 0: leave as the umask makes them
+	Mode        uint32         // permission bits; 0: 600
 	User, Group string
 	Level       string // "user", "operator" (default), "admin"
 }

@@ -8,7 +8,7 @@ import (
 // statsKeywords are the "stats" lines of section global (manual, section 3.1).
 var statsKeywords = []Keyword{
 	{Name: "stats socket", Where: InGlobal, Args: "<path> [<option>...]", Min: 1, Max: -1, Help: "where the runtime API listens", parse: parseStatsSocket},
-	{Name: "stats timeout", Where: InGlobal, Args: "<time>", Min: 1, Max: -1, Default: "10s", Help: "idle limit of a runtime API connection", parse: parseStatsTimeout},
+	{Name: "stats timeout", Where: InGlobal, Args: "<time>", Min: 1, Max: -1, Default: "10m", Help: "idle limit of a runtime API connection", parse: parseStatsTimeout},
 	{Name: "stats maxconn", Where: InGlobal, Args: "<number>", Min: 1, Max: -1, Default: "10",
 		State: NoEffect, Why: "control connections are not counted against a limit", Help: "concurrent runtime API connections", parse: parseStatsMaxconn},
 	{Name: "stats bind-process", Where: InGlobal, Args: "<range>", Max: -1,
@@ -18,7 +18,7 @@ var statsKeywords = []Keyword{
 // socketOptions are the options of a stats socket that mean more or less than the
 // same words on a "bind" line; all others are those of "bind".
 var socketOptions = []Keyword{
-	{Name: "mode", Where: SocketOption, Args: "<octal>", Min: 1, Max: 1, Default: "as the umask makes it", Help: "permission bits of the socket", bind: parseSocketMode},
+	{Name: "mode", Where: SocketOption, Args: "<octal>", Min: 1, Max: 1, Default: "600", Help: "permission bits of the socket", bind: parseSocketMode},
 	{Name: "level", Where: SocketOption, Args: "user | operator | admin", Min: 1, Max: 1, Default: "operator", Help: "rights of its connections", bind: parseSocketLevel},
 	{Name: "user", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "owner of the socket",
 		bind: func(_ *parser, b *bindLine, o option) { b.options().User = o.arg.Text }},

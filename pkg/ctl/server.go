@@ -3,6 +3,7 @@ package ctl
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,7 +26,7 @@ import (
 const (
 	maxLine    = 64 << 10         // longest request line, bytes
 	maxPayload = 16 << 20         // longest payload, bytes
-	idleLimit  = 10 * time.Minute // a silent prompt connection is closed after this
+	idleLimit  = 10 * time.Minute // a silent connection is closed after this; see SetIdle
 
 	acceptPause = 100 * time.Millisecond // without descriptors or memory
 )
@@ -36,6 +38,7 @@ const severityError = 3
 type Server struct {
 	table []Command
 	level Level
+	idle  atomic.Int64 // nanoseconds; 0: idleLimit
 }
 
 // NewServer returns a server for table whose connections have the right level.
@@ -43,6 +46,11 @@ type Server struct {
 func NewServer(table []Command, level Level) *Server {
 	return &Server{table: table, level: level}
 }
+
+// SetIdle sets how long a connection may be silent between two commands before it
+// is closed; 0 is 10 minutes, as without a call. It holds from the next command
+// that a connection waits for.
+func (s *Server) SetIdle(d time.Duration) { s.idle.Store(int64(d)) }
 
 // Listen binds a UNIX stream socket at path with the given permission bits; its
 // directory is made and a stale socket file is replaced.
@@ -108,7 +116,7 @@ func isShortage(err error) bool {
 }
 
 // serveConn handles one connection; it ends with the connection, with ctx, or
-// after idleLimit.
+// after the idle limit.
 func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -118,7 +126,7 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 
 	c := &session{server: s, conn: conn, in: bufio.NewReaderSize(conn, 4096)}
 	for {
-		_ = conn.SetReadDeadline(time.Now().Add(idleLimit))
+		_ = conn.SetReadDeadline(time.Now().Add(cmp.Or(time.Duration(s.idle.Load()), idleLimit)))
 		line, err := readLine(c.in, maxLine)
 		if err != nil && line == "" {
 			return
