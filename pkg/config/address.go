@@ -198,10 +198,7 @@ func looseIPv4(s string) (netip.Addr, bool) {
 
 // portRange reads "80" or "80-90"; the ports are 1 to 65535.
 func (p *parser) portRange(w Word, text string) (lo, hi int, ok bool) {
-	first, last, ranged := strings.Cut(text, "-")
-	if !ranged {
-		last = first
-	}
+	first, last, _ := cutRange(text)
 	for _, s := range []string{first, last} {
 		if n, err := strconv.ParseUint(s, 10, 32); err != nil || n < 1 || n > 65535 {
 			p.alert(w, "invalid port '%s' in '%s'", s, w.Text).Accepted = "1 to 65535"

@@ -155,22 +155,6 @@ func (e *expr) term() bool {
 	return e.call(rest)
 }
 
-// integerLen returns the length of the integer that s starts with.
-func integerLen(s string) int {
-	i := 0
-	if i < len(s) && (s[i] == '-' || s[i] == '+') {
-		i++
-	}
-	start := i
-	for i < len(s) && isDigit(s[i]) {
-		i++
-	}
-	if i == start {
-		return 0
-	}
-	return i
-}
-
 func (e *expr) call(rest string) bool {
 	n := 0
 	for n < len(rest) && (isAlnum(rest[n]) || rest[n] == '_') {

@@ -160,10 +160,7 @@ func (p *parser) logSample(w Word) *LogSample {
 		return nil
 	}
 	for _, part := range splitCommas(Word{Text: list, Col: w.Col}) {
-		low, high, ranged := strings.Cut(part.Text, "-")
-		if !ranged {
-			high = low
-		}
+		low, high, ranged := cutRange(part.Text)
 		r := [2]int{atol(low), atol(high)}
 		if !digitsOnly(low) || !digitsOnly(high) || r[0] < 1 || r[1] > s.Size || ranged && r[0] >= r[1] {
 			p.alert(part, "wrong sample range '%s'", part.Text).Accepted = sampleForm

@@ -151,6 +151,3 @@ func parseShards(p *parser, st *statement) {
 	p.px.peers.model.Shards = max(n, 0)
 	p.extra(st, 1)
 }
-
-// wholeNumber reports whether s is an integer with nothing behind it.
-func wholeNumber(s string) bool { return s != "" && integerLen(s) == len(s) }

@@ -108,10 +108,7 @@ func parseThreadGroup(p *parser, st *statement) {
 		return
 	}
 	for _, w := range st.args[1:] {
-		lo, hi, ranged := strings.Cut(w.Text, "-")
-		if !ranged {
-			hi = lo
-		}
+		lo, hi, _ := cutRange(w.Text)
 		for _, s := range []string{lo, hi} {
 			if n := atol(s); !wholeNumber(s) || n < 1 || n > maxThreads {
 				p.alert(w, "'%s' is not a range of threads", w.Text).Accepted = "<first>[-<last>] within 1 and 256"
@@ -192,10 +189,7 @@ func (p *parser) mapSet(w Word, s string) (int, bool) {
 	case "odd", "even":
 		return threadsOfGroup / 2, true
 	}
-	first, last, ranged := strings.Cut(s, "-")
-	if !ranged {
-		last = first
-	}
+	first, last, ranged := cutRange(s)
 	if ranged && last == "" {
 		last = "64"
 	}
@@ -209,10 +203,7 @@ func (p *parser) mapSet(w Word, s string) (int, bool) {
 
 // cpuSet counts the CPUs of a range; its ends may be in any order.
 func cpuSet(s string) (int, bool) {
-	first, last, ranged := strings.Cut(s, "-")
-	if !ranged {
-		last = first
-	}
+	first, last, _ := cutRange(s)
 	if !digitsOnly(first) || last != "" && !digitsOnly(last) {
 		return 0, false
 	}
@@ -222,5 +213,3 @@ func cpuSet(s string) (int, bool) {
 	lo, hi := atol(first), atol(last)
 	return max(lo, hi) - min(lo, hi) + 1, true
 }
-
-func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

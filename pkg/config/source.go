@@ -55,8 +55,7 @@ func probeTime(name string, where Where, help string, field func(*Proxy) *time.D
 
 // wholeNumber refuses what strtol would not read to the end.
 func (p *parser) wholeNumber(w Word, what string) bool {
-	digits := strings.TrimPrefix(strings.TrimPrefix(w.Text, "-"), "+")
-	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+	if !wholeNumber(w.Text) {
 		p.alert(w, "'%s' expects an integer, got '%s'", what, w.Text).Accepted = "0 to 2147483647"
 		return false
 	}

@@ -95,10 +95,7 @@ func parseCodeRanges(p *parser, st *statement) {
 	for _, w := range st.args {
 		list := strings.TrimLeft(w.Text, "+-")
 		for part := range strings.SplitSeq(list, ",") {
-			lo, hi, ranged := strings.Cut(part, "-")
-			if !ranged {
-				hi = lo
-			}
+			lo, hi, _ := cutRange(part)
 			if !digitsOnly(lo) || !digitsOnly(hi) || atol(lo) < 100 || atol(hi) > 599 || atol(lo) > atol(hi) || len(w.Text)-len(list) > 1 {
 				p.alert(w, "'%s' is no list of status codes", w.Text).Accepted = codeForm
 				return

@@ -41,6 +41,36 @@ func atol(s string) int {
 	return n
 }
 
+// integerLen returns the length of the integer that s starts with.
+func integerLen(s string) int {
+	i := 0
+	if i < len(s) && (s[i] == '-' || s[i] == '+') {
+		i++
+	}
+	start := i
+	for i < len(s) && isDigit(s[i]) {
+		i++
+	}
+	if i == start {
+		return 0
+	}
+	return i
+}
+
+// wholeNumber reports whether s is an integer with nothing behind it.
+func wholeNumber(s string) bool { return s != "" && integerLen(s) == len(s) }
+
+func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// cutRange parts "3-5"; a number alone is both ends. ranged reports that there was a
+// "-", with last as written, which may be empty.
+func cutRange(s string) (first, last string, ranged bool) {
+	if first, last, ranged = strings.Cut(s, "-"); !ranged {
+		last = first
+	}
+	return first, last, ranged
+}
+
 // strictInt reads a number that must not have anything behind it.
 func (p *parser) strictInt(w Word, what string, lo, hi int) (int, bool) {
 	n, err := strconv.Atoi(w.Text)
