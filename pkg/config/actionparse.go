@@ -14,25 +14,7 @@ type actionLine struct {
 	set   RuleSet
 	place Place
 	name  Word // as written: "set-var(txn.x)"
-	words []Word
-}
-
-// next returns the first of the remaining words, an empty one at the end of the
-// line when there are none.
-func (a *actionLine) next() Word {
-	if len(a.words) > 0 {
-		return a.words[0]
-	}
-	return Word{Col: a.p.width + 1}
-}
-
-// take returns the next word and moves behind it.
-func (a *actionLine) take() Word {
-	w := a.next()
-	if len(a.words) > 0 {
-		a.words = a.words[1:]
-	}
-	return w
+	wordReader
 }
 
 // fault reports a fault of an argument.

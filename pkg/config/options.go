@@ -13,6 +13,30 @@ type option struct {
 	args []Word // all of them: Keyword.Min, and up to Keyword.Max while they last
 }
 
+// wordReader walks the words of a line one by one.
+type wordReader struct {
+	words []Word // those that are left
+	end   int    // column behind the line
+}
+
+// next returns the first of the remaining words, an empty one at the end of the
+// line when there are none.
+func (r *wordReader) next() Word {
+	if len(r.words) > 0 {
+		return r.words[0]
+	}
+	return Word{Col: r.end}
+}
+
+// take returns the next word and moves behind it.
+func (r *wordReader) take() Word {
+	w := r.next()
+	if len(r.words) > 0 {
+		r.words = r.words[1:]
+	}
+	return w
+}
+
 // optionParser walks the options behind the fixed part of a line.
 type optionParser struct {
 	what  string
@@ -24,10 +48,9 @@ type optionParser struct {
 
 func (op *optionParser) label() string { return strings.TrimSpace(op.what + " " + op.name) }
 
-// parseOptions reports whether all options were understood, those included that are
-// not acted on yet. It stops at the
-// first unknown word, since what follows may be its arguments. Options that are
-// not acted on yet are judged like the others and then refused.
+// parseOptions reports whether all options were understood. It stops at the first
+// unknown word, since what follows may be its arguments. Options that are not acted
+// on yet are judged like the others and then refused; they count as understood.
 func (p *parser) parseOptions(op optionParser) bool {
 	before := p.faults()
 	for i := 0; i < len(op.words); {

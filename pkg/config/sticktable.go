@@ -112,7 +112,7 @@ func parsePeersTable(p *parser, st *statement) {
 // faults are reported.
 func (p *parser) stickTable(name string, keyword Word, words []Word) (t *StickTable, ok bool) {
 	t = &StickTable{Pos: p.pos(keyword), Name: name}
-	tp := &tableParser{p: p, t: t, words: words, inPeers: p.section == InPeers}
+	tp := &tableParser{p: p, t: t, wordReader: wordReader{words, p.width + 1}, inPeers: p.section == InPeers}
 	for len(tp.words) > 0 && tp.words[0].Text != "" {
 		if !tp.argument() {
 			t.Type = TypeAny
@@ -138,26 +138,11 @@ func (p *parser) stickTable(name string, keyword Word, words []Word) (t *StickTa
 
 // tableParser walks the arguments of a stick table.
 type tableParser struct {
-	p       *parser
-	t       *StickTable
-	words   []Word
+	p *parser
+	t *StickTable
+	wordReader
 	store   Word // the latest word behind "store"
 	inPeers bool // a "table" line
-}
-
-func (tp *tableParser) next() Word {
-	if len(tp.words) > 0 {
-		return tp.words[0]
-	}
-	return Word{Col: tp.p.width + 1}
-}
-
-func (tp *tableParser) take() Word {
-	w := tp.next()
-	if len(tp.words) > 0 {
-		tp.words = tp.words[1:]
-	}
-	return w
 }
 
 func (tp *tableParser) fault(w Word, format string, a ...any) bool {

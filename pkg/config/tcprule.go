@@ -87,7 +87,7 @@ func (p *parser) parseTCPRule(st *statement, set RuleSet) {
 		return
 	}
 	name := st.args[0]
-	a := &actionLine{p: p, row: row, set: set, place: p.place(set), name: name, words: st.args[1:]}
+	a := &actionLine{p: p, row: row, set: set, place: p.place(set), name: name, wordReader: wordReader{st.args[1:], p.width + 1}}
 	rule := TCPRule{Pos: p.pos(name), Set: set, Action: row.Name}
 	ok := true
 	if row.parse != nil {
