@@ -32,14 +32,23 @@ func withNo(kw Keyword) Keyword {
 	return kw
 }
 
-func beginProgram(p *parser, name Word) {
+// beginNeeding starts a section that must have a certain line, which sets
+// section.done; missing is the alert about its absence.
+func (p *parser) beginNeeding(name Word, missing, accepted string) {
 	at := p.pos(name)
 	p.pseudoProxy(name)
 	s := p.px
 	p.atEnd(func() {
 		if !s.done {
-			p.report(Alert, at, "program '%s' has no command", name.Text).Accepted = "command <command> [<argument>...]"
+			p.report(Alert, at, missing, name.Text).Accepted = accepted
 		}
+	})
+}
+
+func beginProgram(p *parser, name Word) {
+	p.beginNeeding(name, "program '%s' has no command", "command <command> [<argument>...]")
+	at := p.pos(name)
+	p.atEnd(func() {
 		if !p.cfg.Global.MasterWorker {
 			p.report(Alert, at, "section 'program' needs the master-worker mode").Accepted = "'master-worker' in section global"
 		}
@@ -65,14 +74,7 @@ var cacheKeywords = []Keyword{
 }
 
 func beginCache(p *parser, name Word) {
-	at := p.pos(name)
-	p.pseudoProxy(name)
-	s := p.px
-	p.atEnd(func() {
-		if !s.done {
-			p.report(Alert, at, "cache '%s' has no size", name.Text).Accepted = "total-max-size 1 to 4095"
-		}
-	})
+	p.beginNeeding(name, "cache '%s' has no size", "total-max-size 1 to 4095")
 }
 
 func parseCacheSize(p *parser, st *statement) {
@@ -99,7 +101,7 @@ var httpErrorsKeywords = []Keyword{
 var fcgiKeywords = []Keyword{
 	foreign(InFcgiApp, whyHTTP, "docroot", "<path>", 1, -1, "root of the scripts", func(p *parser, _ *statement) { p.px.done = true }),
 	foreign(InFcgiApp, whyHTTP, "index", "<file>", 1, -1, "script of a directory", nil),
-	foreign(InFcgiApp, whyHTTP, "log-stderr", "global | <address> <facility>", 1, -1, "where error output goes", parseFcgiLog),
+	foreign(InFcgiApp, whyHTTP, "log-stderr", "global | <address> <facility>", 1, -1, "where error output goes", parseLog),
 	withNo(foreign(InFcgiApp, whyHTTP, "option", "<option>", 1, -1, "a setting", parseFcgiOption)),
 	foreign(InFcgiApp, whyHTTP, "path-info", "<regex>", 1, -1, "how a path is taken apart", parsePathInfo),
 	foreign(InFcgiApp, whyHTTP, "pass-header", "<name> [if|unless <condition>]", 1, -1, "a header to pass on", nil),
@@ -108,17 +110,8 @@ var fcgiKeywords = []Keyword{
 }
 
 func beginFcgiApp(p *parser, name Word) {
-	at := p.pos(name)
-	p.pseudoProxy(name)
-	s := p.px
-	p.atEnd(func() {
-		if !s.done {
-			p.report(Alert, at, "fcgi-app '%s' has no docroot", name.Text).Accepted = "docroot <path>"
-		}
-	})
+	p.beginNeeding(name, "fcgi-app '%s' has no docroot", "docroot <path>")
 }
-
-func parseFcgiLog(p *parser, st *statement) { parseLog(p, st) }
 
 func parseFcgiOption(p *parser, st *statement) {
 	w := st.args[0]
