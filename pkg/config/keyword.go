@@ -116,14 +116,6 @@ func Keywords() []Keyword {
 	return all
 }
 
-// tables returns the rows by area: each area lists its tables beside its rows.
-func tables() [][]Keyword {
-	return slices.Concat(
-		globalTables(), proxyTables(), lineTables(), sampleTables(), ruleTables(),
-		checkTables(), sectionTables(), [][]Keyword{directives},
-	)
-}
-
 // index finds the row of a keyword.
 type index struct {
 	spaces map[Where]*names // what can stand in sections that share their keywords

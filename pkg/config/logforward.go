@@ -23,11 +23,6 @@ var logForwardKeywords = []Keyword{
 	later("option host", InLogForward, "3.2", "which host the header names"),
 }
 
-// later is the row of a keyword that a later version brought.
-func later(name string, where Where, since, help string) Keyword {
-	return Keyword{Name: name, Where: where, Max: -1, State: Refused, Since: since, Why: "it is of a later version", Help: help}
-}
-
 func beginLogForward(p *parser, name Word) {
 	px := p.pseudoProxy(name)
 	forward := &LogForward{Pos: px.Pos, Name: px.Name}
