@@ -61,6 +61,13 @@ func (r *ring) shrink(i, from, to int) {
 	}
 }
 
+// ready builds the ring unless it is there.
+func (r *ring) ready() {
+	if !r.built {
+		r.build()
+	}
+}
+
 // build puts the places of all servers in, which at 16 million of them is much
 // faster with the size of each bucket known.
 func (r *ring) build() {
@@ -198,9 +205,7 @@ func (r *ring) pred(c cursor) cursor {
 // are equally near. Servers that are not fit, and avoid, are passed over as long as
 // there are others behind. It returns -1 if the ring is empty.
 func (r *ring) near(hash uint32, avoid int, fit func(int) bool) int {
-	if !r.built {
-		r.build()
-	}
+	r.ready()
 	if r.places == 0 {
 		return -1
 	}
@@ -218,9 +223,7 @@ func (r *ring) near(hash uint32, avoid int, fit func(int) bool) int {
 
 // turn returns the server of the next place on the circle.
 func (r *ring) turn(avoid int, full func(int) bool) int {
-	if !r.built {
-		r.build()
-	}
+	r.ready()
 	if r.places == 0 {
 		return -1
 	}

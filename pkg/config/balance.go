@@ -11,8 +11,8 @@ var balanceKeywords = []Keyword{
 	{Name: "balance", Where: inBack, Args: "roundrobin | leastconn | static-rr | first | source | random[(<draws>)] | hash <expression> | rdp-cookie[(<name>)]",
 		Max: -1, Default: "roundrobin", Help: "how a server is chosen", parse: parseBalance},
 	{Name: "hash-type", Where: inBack, Args: "map-based | consistent [sdbm | djb2 | wt6 | crc32 | none [avalanche]]", Max: -1, Default: "map-based sdbm",
-		State: Pending, Help: "how a hash is made and mapped to a server", parse: parseHashType},
-	{Name: "hash-balance-factor", Where: inBack, Args: "<percent>", Min: 1, Max: -1, Default: "0, no limit", State: Pending,
+		Help: "how a hash is made and mapped to a server", parse: parseHashType},
+	{Name: "hash-balance-factor", Where: inBack, Args: "<percent>", Min: 1, Max: -1, Default: "0, no limit",
 		Help: "load that 'hash-type consistent' allows a server, in per cent of the mean", parse: parseBalanceFactor},
 	{Name: "hash-preserve-affinity", Where: inBack, Max: -1, State: Refused, Since: "3.2", Help: "what becomes of a hash when its server is full"},
 }
@@ -26,8 +26,8 @@ type algorithm struct {
 
 // algorithms lists HAProxy's; the name ends at "(".
 var algorithms = []algorithm{
-	{"roundrobin", Done, nil}, {"leastconn", Done, nil}, {"static-rr", Pending, nil}, {"first", Pending, nil},
-	{"source", Pending, nil}, {"random", Pending, balanceRandom}, {"hash", Pending, balanceHash},
+	{"roundrobin", Done, nil}, {"leastconn", Done, nil}, {"static-rr", Done, nil}, {"first", Done, nil},
+	{"source", Done, nil}, {"random", Done, balanceRandom}, {"hash", Pending, balanceHash},
 	{"rdp-cookie", Pending, balanceCookie}, {"sticky", Pending, nil}, {"log-hash", Pending, balanceLogHash},
 	{"uri", Refused, balanceURI}, {"url_param", Refused, balanceParam}, {"hdr", Refused, balanceHeader},
 }

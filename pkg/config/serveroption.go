@@ -51,7 +51,7 @@ var serverOptions = []Keyword{
 		server: func(_ *parser, s *serverLine, _ option) { s.options().NonStick = false }},
 	{Name: "shard", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, State: Pending, Help: "part of the stick tables that a peer gets",
 		server: func(p *parser, s *serverLine, o option) { s.options().Shard = p.looseInt(o.arg, "shard") }},
-	{Name: "hash-key", Where: ServerOption, Args: "id | addr | addr-port", Min: 1, Max: 1, Default: "id", State: Pending, Help: "what places the server on the ring of a consistent hash",
+	{Name: "hash-key", Where: ServerOption, Args: "id | addr | addr-port", Min: 1, Max: 1, Default: "id", Help: "what places the server on the ring of a consistent hash",
 		server: serverWord([]string{"id", "addr", "addr-port"}, func(o *ServerOptions) *string { return &o.HashKey })},
 	{Name: "socks4", Where: ServerOption, Args: "<address>:<port>", Min: 1, Max: 1, State: Pending, Help: "SOCKS4 proxy to connect through", server: parseSocks4},
 	{Name: "source", Where: ServerOption, Args: "<address>[:<port>[-<port>]] [usesrc <address>] [interface <name>]", Min: 1, Max: maxWords, State: Pending, Help: "address that connections come from",

@@ -1,9 +1,8 @@
 package proxy
 
 import (
-	"cmp"
-	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,9 +19,12 @@ type backend struct {
 
 	mu       sync.Mutex // guards all below, and each server's fields marked so
 	conf     *config.Proxy
+	policy   *policy
 	servers  []*server // in configuration order; a server's index is its place here
-	pick     balance.Algorithm
-	weighted int // servers that take connections now
+	chooser  *chooser
+	pick     balance.Algorithm // of the chooser's, the one with servers in it
+	weighted int               // servers that take connections now
+	weights  []int             // scratch of reweigh
 	queue    queue
 	full     func(i int) bool // bound once: a closure for each pick would allocate
 }
@@ -35,15 +37,27 @@ func newBackend(name string) *backend {
 
 // configure puts a new configuration in force. Servers keep their counts and
 // state under their names; servers that are gone end with their last session.
-// added are new or have moved.
+// added are new or have moved. While method and servers are what they were, the
+// turns go on where they are.
 func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (added, removed []*server) {
+	fresh := b.prepareChooser(conf, found)
+	added, removed, stale := b.takeOver(conf, found, fresh)
+	if stale {
+		b.rebuild()
+	}
+	return added, removed
+}
+
+// takeOver is the part of configure that sessions wait for. stale reports that an
+// address has changed since fresh was built.
+func (b *backend) takeOver(conf *config.Proxy, found map[string]netip.Addr, fresh *chooser) (added, removed []*server, stale bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := make(map[string]*server, len(b.servers))
 	for _, s := range b.servers {
 		old[s.name] = s
 	}
-	b.conf = conf
+	b.conf, b.policy = conf, &policy{method: methodOf(conf)}
 	b.servers = make([]*server, len(conf.Servers))
 	for i := range conf.Servers {
 		sc := &conf.Servers[i]
@@ -61,33 +75,94 @@ func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (ad
 		s.index = -1
 		removed = append(removed, s)
 	}
-	method := balance.Method{Name: cmp.Or(conf.Balance.Algorithm, "roundrobin"), Rand: rand.Uint32}
-	b.pick = balance.New(method, balanced(conf.Servers))
-	for i, s := range b.servers {
-		b.pick.SetLoad(i, s.served)
+	if fresh != nil {
+		b.adopt(fresh)
 	}
 	b.reweigh()
 	b.serveQueue()
-	return added, removed
+	return added, removed, !b.chooser.same(methodOf(conf), b.members())
 }
 
-// balanced is what the algorithm needs to know of the servers.
-func balanced(servers []config.Server) []balance.Server {
-	out := make([]balance.Server, len(servers))
-	for i := range servers {
-		out[i].ID = uint32(servers[i].ID)
+// prepareChooser builds a chooser for conf, or returns nil if the present one will
+// do. Until it is adopted servers may come and go; then their weights change.
+func (b *backend) prepareChooser(conf *config.Proxy, found map[string]netip.Addr) *chooser {
+	b.mu.Lock()
+	now := b.chooser
+	targets := make(map[string]*target, len(b.servers))
+	down := make(map[string]bool, len(b.servers))
+	for _, s := range b.servers {
+		targets[s.name], down[s.name] = s.target.Load(), !s.usable() || s.suspect
 	}
-	return out
+	b.mu.Unlock()
+	members, weights := make([]member, len(conf.Servers)), make([]int, len(conf.Servers))
+	backups := false
+	for i := range conf.Servers {
+		sc := &conf.Servers[i]
+		members[i] = memberOf(sc, targetOf(sc, found, targets[sc.Name]))
+		if weights[i] = sc.Weight; sc.Disabled || down[sc.Name] || sc.Backup && backups && !conf.AllBackups {
+			weights[i] = 0
+		}
+		backups = backups || sc.Backup && weights[i] > 0
+	}
+	method := methodOf(conf)
+	if now != nil && now.same(method, members) {
+		return nil
+	}
+	return newChooser(method, members, weights)
+}
+
+// members returns what the chooser has to know of the servers as they are. mu is
+// held.
+func (b *backend) members() []member {
+	members := make([]member, len(b.servers))
+	for i, s := range b.servers {
+		members[i] = memberOf(s.conf, s.target.Load())
+	}
+	return members
+}
+
+// rebuild makes a new chooser after a server has moved whose places derive from its
+// address. mu is not held: sessions go on with the old one while it is built.
+func (b *backend) rebuild() {
+	for {
+		b.mu.Lock()
+		method, members, weights := methodOf(b.conf), b.members(), slices.Clone(b.weights)
+		same := b.chooser.same(method, members)
+		b.mu.Unlock()
+		if same {
+			return
+		}
+		fresh := newChooser(method, members, weights)
+		b.mu.Lock()
+		if fresh.same(methodOf(b.conf), b.members()) { // else more has changed meanwhile
+			b.adopt(fresh)
+			b.reweigh()
+		}
+		b.mu.Unlock()
+	}
+}
+
+// adopt puts a new chooser in place; reweigh must follow. mu is held.
+func (b *backend) adopt(fresh *chooser) {
+	b.chooser = fresh
+	for i, s := range b.servers {
+		fresh.of(i).SetLoad(i, s.served)
+	}
+}
+
+// policy is how a backend of one configuration treats sessions. It does not change.
+type policy struct {
+	method balance.Method
 }
 
 // enter counts a session in and returns the configuration it keeps to its end.
-func (b *backend) enter() *config.Proxy {
+func (b *backend) enter() (*config.Proxy, *policy) {
 	b.conns.Add(1)
 	b.stats.sessions.Add(1)
 	b.stats.peak(b.conns.Load())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.conf
+	return b.conf, b.policy
 }
 
 // leave counts a session out, with its bytes.
@@ -96,28 +171,25 @@ func (b *backend) leave(in, out int64) {
 	b.stats.addBytes(in, out)
 }
 
-// reweigh tells the algorithm which servers take connections: those that are up;
-// without any, the backup servers that are up (the first, or all with "option
-// allbackups"); without those, servers that failed a moment ago, since trying one
-// beats refusing. mu is held.
+// reweigh tells the chooser which servers take connections: those that are up, of
+// the backups the first, or all with "option allbackups"; without any, those that
+// failed a moment ago, since trying one beats refusing. mu is held.
 func (b *backend) reweigh() {
-	choice := func(want func(*server) bool, all bool) bool {
-		b.weighted = 0
-		for i, s := range b.servers {
-			w := 0
-			if want(s) && (all || b.weighted == 0) {
-				w = s.weight
-			}
-			if w > 0 {
-				b.weighted++
-			}
-			b.pick.SetWeight(i, w)
-		}
-		return b.weighted > 0
+	good := func(s *server) bool { return s.usable() && !s.suspect }
+	if !slices.ContainsFunc(b.servers, good) {
+		good = (*server).usable
 	}
-	_ = choice(func(s *server) bool { return !s.backup && s.usable() && !s.suspect }, true) ||
-		choice(func(s *server) bool { return s.backup && s.usable() && !s.suspect }, b.conf.AllBackups) ||
-		choice(func(s *server) bool { return s.usable() }, true)
+	b.weights = b.weights[:0]
+	backups := false
+	for _, s := range b.servers {
+		w := 0
+		if good(s) && (!s.backup || !backups || b.conf.AllBackups) {
+			w = s.weight
+			backups = backups || s.backup
+		}
+		b.weights = append(b.weights, w)
+	}
+	b.pick, b.weighted = b.chooser.weigh(b.weights)
 }
 
 // verdict is the outcome of assign.
@@ -132,6 +204,7 @@ const (
 // assign picks a server for the session and counts it there, or queues the
 // session. avoid is passed over if there is any other choice.
 func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
+	s.key = s.balanceKey()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.weighted == 0 {
@@ -142,7 +215,7 @@ func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
 	if avoid != nil {
 		not = avoid.index
 	}
-	i, ok := b.pick.Pick(balance.Key{}, not, b.full)
+	i, ok := b.pick.Pick(s.key, not, b.full)
 	if !ok {
 		b.queue.push(s)
 		return nil, assignQueued
@@ -157,7 +230,7 @@ func (b *backend) take(i int) *server {
 	srv.current.Store(int64(srv.served))
 	srv.stats.sessions.Add(1)
 	srv.stats.peak(int64(srv.served))
-	b.pick.SetLoad(i, srv.served)
+	b.chooser.of(i).SetLoad(i, srv.served)
 	return srv
 }
 
@@ -168,20 +241,25 @@ func (b *backend) release(srv *server) {
 	srv.served--
 	srv.current.Store(int64(srv.served))
 	if srv.index >= 0 {
-		b.pick.SetLoad(srv.index, srv.served)
+		b.chooser.of(srv.index).SetLoad(srv.index, srv.served)
 	}
 	b.serveQueue()
 }
 
-// serveQueue assigns queued sessions while a server has a free place. mu is held.
+// serveQueue assigns queued sessions while a server has a free place. Those that
+// wait for another server than the one with the place are passed over. mu is held.
 func (b *backend) serveQueue() {
-	for b.queue.len > 0 && b.weighted > 0 {
-		i, ok := b.pick.Pick(balance.Key{}, -1, b.full)
-		if !ok {
+	var next *session
+	for s := b.queue.first; s != nil && b.weighted > 0; s = next {
+		next = s.place.next
+		i, ok := b.pick.Pick(s.key, -1, b.full)
+		if !ok && i < 0 {
 			return
 		}
-		s := b.queue.pop()
-		b.handOver(s, b.take(i))
+		if ok {
+			b.queue.remove(s)
+			b.handOver(s, b.take(i))
+		}
 	}
 }
 
@@ -200,7 +278,7 @@ func (b *backend) handOver(s *session, srv *server) {
 		srv.served-- // the loop has ended, and the session with it
 		srv.current.Store(int64(srv.served))
 		if srv.index >= 0 {
-			b.pick.SetLoad(srv.index, srv.served)
+			b.chooser.of(srv.index).SetLoad(srv.index, srv.served)
 		}
 	}
 }

@@ -28,12 +28,6 @@ func (q *queue) push(s *session) {
 	q.peak = max(q.peak, q.len)
 }
 
-func (q *queue) pop() *session {
-	s := q.first
-	q.remove(s)
-	return s
-}
-
 func (q *queue) remove(s *session) {
 	if !s.place.in {
 		return

@@ -47,18 +47,29 @@ func (s *server) configure(conf *config.Server, index int, found map[string]neti
 	moved = s.conf == nil || s.conf.Host != conf.Host || s.conf.Path != conf.Path
 	s.conf, s.index = conf, index
 	s.weight, s.backup = conf.Weight, conf.Backup
-	t := &target{port: conf.Port, portRelative: conf.PortRelative, path: conf.Path}
-	if addr, err := netip.ParseAddr(conf.Host); err == nil {
-		t.addr = addr.Unmap()
-	} else if t.addr = found[conf.Host]; !t.addr.IsValid() && !moved {
-		t.addr = s.target.Load().addr // keep what was resolved before
+	var known *target
+	if !moved {
+		known = s.target.Load()
 	}
+	t := targetOf(conf, found, known)
 	if moved {
 		s.suspect = false
 	}
 	s.target.Store(t)
 	s.located = t.path != "" || t.addr.IsValid()
 	return moved
+}
+
+// targetOf is where a server line leads to; found holds addresses of host names. A
+// name that is not there keeps the address of known, which may be nil.
+func targetOf(conf *config.Server, found map[string]netip.Addr, known *target) *target {
+	t := &target{port: conf.Port, portRelative: conf.PortRelative, path: conf.Path}
+	if addr, err := netip.ParseAddr(conf.Host); err == nil {
+		t.addr = addr.Unmap()
+	} else if t.addr = found[conf.Host]; !t.addr.IsValid() && known != nil {
+		t.addr = known.addr // keep what was resolved before
+	}
+	return t
 }
 
 // needsResolution reports whether the server is known by a host name. backend.mu
@@ -113,5 +124,8 @@ func (s *server) locate(host string, addr netip.Addr) (changed bool) {
 		s.target.Store(&t)
 		s.located, changed = true, true
 	})
+	if changed {
+		s.backend.rebuild()
+	}
 	return changed
 }

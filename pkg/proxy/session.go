@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sluice-lb/sluice/pkg/balance"
 	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/evloop"
 )
@@ -46,6 +47,7 @@ type session struct {
 	feConf   *config.Proxy
 	be       *backend // nil: the frontend has no backend
 	beConf   *config.Proxy
+	bePolicy *policy
 	srv      *server // counted there while not nil
 
 	timer      evloop.Timer
@@ -66,6 +68,7 @@ type session struct {
 	retries      uint32 // connection attempts that failed
 	queuePos     int32  // sessions ahead when it was queued
 	place        queuePlace
+	key          balance.Key // what the algorithm looks up
 }
 
 // start begins the session of an accepted connection.
@@ -88,7 +91,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 		s.finish(byServer, whileConnecting)
 		return
 	}
-	s.beConf = s.be.enter()
+	s.beConf, s.bePolicy = s.be.enter()
 	s.choose(nil)
 }
 

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+)
+
+// judge finds the HAProxy that this one is compared with.
+func judge(t *testing.T) string {
+	t.Helper()
+	want := "HAProxy version " + config.CompatVersion[:strings.LastIndexByte(config.CompatVersion, '.')+1]
+	made, err := filepath.Abs("../../build/judge/haproxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{os.Getenv("SLUICE_HAPROXY"), made, "haproxy"} {
+		if path == "" {
+			continue
+		}
+		out, err := exec.Command(path, "-v").Output()
+		if err == nil && strings.HasPrefix(string(out), want) {
+			return path
+		}
+	}
+	if os.Getenv("SLUICE_FULL") == "1" {
+		t.Fatalf("no %sx: make judge", want)
+	}
+	t.Skipf("no %sx: make judge", want)
+	return ""
+}
+
+// startJudge runs HAProxy with the configuration text until the test ends, and
+// returns when it accepts connections; a frontend of its own tells that, so that
+// no connection is counted elsewhere.
+func startJudge(t *testing.T, text string) {
+	t.Helper()
+	haproxy := judge(t)
+	addr := freeAddr(t)
+	text += "\nfrontend judge-probe\n\tmode tcp\n\tbind " + addr.String() + "\n"
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	cmd := exec.Command(haproxy, "-db", "-f", file)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("haproxy says:\n%s", log.String())
+		}
+	})
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", addr.String()); err == nil {
+			_ = c.Close()
+			return
+		}
+		select {
+		case <-ended:
+			t.Fatalf("haproxy ended: %s", log.String())
+		default:
+		}
+		if time.Now().After(end) {
+			t.Fatal("haproxy does not listen")
+		}
+	}
+}
+
+// parseConf reads a configuration that must have no fault.
+func parseConf(t *testing.T, text string) *config.Config {
+	t.Helper()
+	conf, _, err := config.Parse([]config.Source{{Name: "test.cfg", Text: []byte(text)}}, config.Options{})
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	return conf
+}
