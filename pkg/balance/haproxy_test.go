@@ -43,7 +43,7 @@ func judge(t *testing.T) string {
 }
 
 // patience bounds each wait for something that must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // scene is one backend, known to both sides, and what happens to it.
 type scene struct {
