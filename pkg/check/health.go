@@ -21,7 +21,7 @@ var Defaults = Settings{Rise: 2, Fall: 3, Inter: 2 * time.Second}
 // Health counts the results of one server's checks. Its score moves between 0 and
 // Rise+Fall-1; the server is up from Rise on. A bad result takes one from the
 // score of a server that is up, and all of it at Rise; a good one adds one, and
-// fills it up when it reaches Rise. The zero value is not usable, see New.
+// fills it up from Rise on. The zero value is not usable, see New.
 type Health struct {
 	settings Settings
 	score    int
@@ -41,6 +41,15 @@ func New(s Settings, up bool) Health {
 // Up reports whether the server may take connections.
 func (h *Health) Up() bool { return h.score >= h.settings.Rise }
 
+// Score is the result of the counting, 0 to Rise+Fall-1.
+func (h *Health) Score() int { return h.score }
+
+// Settings returns what is in force.
+func (h *Health) Settings() Settings { return h.settings }
+
+// Full reports whether there was no failure lately.
+func (h *Health) Full() bool { return h.score == h.full() }
+
 // full is the score of a server without a recent failure.
 func (h *Health) full() int { return h.settings.Rise + h.settings.Fall - 1 }
 
@@ -49,7 +58,7 @@ func (h *Health) Report(good bool) (changed bool) {
 	was := h.Up()
 	switch {
 	case good:
-		if h.score++; h.score >= h.settings.Rise && !was || h.score > h.full() {
+		if h.score++; h.score >= h.settings.Rise {
 			h.score = h.full()
 		}
 	case h.score > h.settings.Rise:
@@ -70,6 +79,10 @@ func (h *Health) Force(up bool) (changed bool) {
 	return h.Up() != was
 }
 
+// Revive makes the server count as up with nothing known of it: the first bad
+// result takes it down again.
+func (h *Health) Revive() { h.score = h.settings.Rise }
+
 // Configure puts other settings in force; the state stays what it is.
 func (h *Health) Configure(s Settings) {
 	up, full := h.Up(), h.score == h.full()
@@ -84,7 +97,7 @@ func (h *Health) Configure(s Settings) {
 	}
 }
 
-// Interval is the time from the begin of one check to that of the next.
+// Interval is the time from the end of one check to the begin of the next.
 func (h *Health) Interval() time.Duration {
 	s := h.settings
 	switch {
@@ -99,13 +112,22 @@ func (h *Health) Interval() time.Duration {
 // String returns the state in the words of "show stat": "UP", "UP 1/3" after some
 // bad results, "DOWN", "DOWN 1/2" after some good ones.
 func (h *Health) String() string {
-	switch s := h.settings; {
-	case h.score == h.full():
+	switch {
+	case h.Full():
 		return "UP"
+	case h.score == 0:
+		return "DOWN"
 	case h.Up():
-		return fmt.Sprintf("UP %d/%d", h.score-s.Rise+1, s.Fall)
-	case h.score > 0:
-		return fmt.Sprintf("DOWN %d/%d", h.score, s.Rise)
+		return "UP " + h.Progress()
 	}
-	return "DOWN"
+	return "DOWN " + h.Progress()
+}
+
+// Progress returns how far the state is from changing: of a server that is up, the
+// bad results that are left and Fall, otherwise the good ones so far and Rise.
+func (h *Health) Progress() string {
+	if s := h.settings; h.Up() {
+		return fmt.Sprintf("%d/%d", h.score-s.Rise+1, s.Fall)
+	}
+	return fmt.Sprintf("%d/%d", h.score, h.settings.Rise)
 }

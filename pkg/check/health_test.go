@@ -30,9 +30,10 @@ func TestHealth(t *testing.T) {
 		want       string
 	}{
 		{"first failure is enough", 2, 3, true, "-", "DOWN"},
-		{"first success fills up", 2, 3, true, "++", "UP 2/3, UP"},
-		{"three failures", 2, 3, true, "+++---", "UP 2/3, UP, UP, UP 2/3, UP 1/3, DOWN"},
-		{"a success in between", 2, 3, true, "++-+---", "UP 2/3, UP, UP 2/3, UP, UP 2/3, UP 1/3, DOWN"},
+		{"first success fills up", 2, 3, true, "++", "UP, UP"},
+		{"three failures", 2, 3, true, "+++---", "UP, UP, UP, UP 2/3, UP 1/3, DOWN"},
+		{"a success in between", 2, 3, true, "++-+---", "UP, UP, UP 2/3, UP, UP 2/3, UP 1/3, DOWN"},
+		{"a success fills up from anywhere", 2, 3, true, "+--+---", "UP, UP 2/3, UP 1/3, UP, UP 2/3, UP 1/3, DOWN"},
 		{"two successes", 2, 3, false, "++", "DOWN 1/2, UP"},
 		{"a failure in between", 2, 3, false, "+-++", "DOWN 1/2, DOWN, DOWN 1/2, UP"},
 		{"one is enough", 1, 1, false, "+-+", "UP, DOWN, UP"},
@@ -116,7 +117,7 @@ func TestTCP(t *testing.T) {
 		t.Errorf("TCP(listening) = %+v", r)
 	}
 	_ = l.Close()
-	if r := TCP(t.Context(), &net.Dialer{}, "tcp", address); r.Good || r.Status != "L4CON" || r.Info != "connection refused" {
+	if r := TCP(t.Context(), &net.Dialer{}, "tcp", address); r.Good || r.Status != "L4CON" || r.Info != "Connection refused" {
 		t.Errorf("TCP(closed) = %+v", r)
 	}
 	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
@@ -125,7 +126,7 @@ func TestTCP(t *testing.T) {
 		t.Errorf("TCP(after its time) = %+v", r)
 	}
 	path := filepath.Join(t.TempDir(), "s")
-	if r := TCP(t.Context(), &net.Dialer{}, "unix", path); r.Good || r.Info != "no such file or directory" {
+	if r := TCP(t.Context(), &net.Dialer{}, "unix", path); r.Good || r.Info != "No such file or directory" {
 		t.Errorf("TCP(no socket) = %+v", r)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,9 +45,15 @@ func (r Result) failed(err error) Result {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		r.Status, r.Reason = "L4TOUT", "Layer4 timeout"
 	case errors.As(err, &errno):
-		r.Status, r.Reason, r.Info = "L4CON", "Layer4 connection problem", errno.Error()
+		r.Status, r.Reason, r.Info = "L4CON", "Layer4 connection problem", strerror(errno)
 	default:
 		r.Status, r.Reason, r.Info = "L4CON", "Layer4 connection problem", err.Error()
 	}
 	return r
+}
+
+// strerror is the C library's form of a system error: it begins with a capital.
+func strerror(errno syscall.Errno) string {
+	text := errno.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
 }
