@@ -16,7 +16,7 @@ var checkOptions = []Keyword{
 	{Name: "option ssl-hello-chk", Where: inBack, State: Pending, Help: "check servers by an SSLv3 hello", parse: presetCheck(CheckSSLHello)},
 	{Name: "option spop-check", Where: inBack, State: Pending, Help: "check servers by a hello of HAProxy's offload protocol", parse: presetCheck(CheckSPOP)},
 	{Name: "option external-check", Where: inBack, State: Pending, Help: "check servers by a program", parse: parseExternalCheck},
-	{Name: "option log-health-checks", Where: inBack, No: true, State: Pending, Default: "off", Help: "log each check whose result changed",
+	{Name: "option log-health-checks", Where: inBack, No: true, Default: "off", Help: "log each check whose result changed",
 		parse: proxyFlag(func(px *Proxy) *bool { return &px.LogHealthChecks })},
 	{Name: "external-check command", Where: inProxy, Args: "<file>", Min: 1, Max: 1, State: Pending, Help: "the program of 'option external-check'",
 		parse: func(p *parser, st *statement) { p.px.check.set.Command = st.arg(0).Text }},
@@ -172,9 +172,9 @@ func parseExternalCheck(p *parser, st *statement) {
 
 // checkGlobals are the lines of section global about checks (manual, section 3).
 var checkGlobals = []Keyword{
-	{Name: "spread-checks", Where: InGlobal, Args: "<percent>", Max: 1, State: Pending, Default: "0",
+	{Name: "spread-checks", Where: InGlobal, Args: "<percent>", Max: 1, Default: "0",
 		Help: "vary the interval of checks at random by 0 to 50 per cent", parse: parseSpreadChecks},
-	{Name: "max-spread-checks", Where: InGlobal, Args: "<time>", Min: 1, Max: 1, State: Pending, Default: "unlimited",
+	{Name: "max-spread-checks", Where: InGlobal, Args: "<time>", Min: 1, Max: 1, Default: "unlimited",
 		Help: "longest time over which the first checks are spread", parse: parseMaxSpreadChecks},
 	{Name: "external-check", Where: InGlobal, Args: "[preserve-env]", Max: 1, State: Pending, Default: "off",
 		Help: "allow 'option external-check'", parse: parseGlobalExternal},

@@ -36,7 +36,11 @@ func TestFindings(t *testing.T) {
 			_, warnings, err := Parse([]Source{{Name: "a.cfg", Text: []byte(tt.text)}}, Options{ReadFile: os.ReadFile})
 			var got []string
 			for _, d := range append(alertsOf(err), warnings...) {
-				if text, _, _ := strings.Cut(d.Error(), "; accepted: backup"); !d.Unsupported && !d.Own {
+				text := d.Error()
+				if d.Suggest != "" { // the list of all keywords is of no interest here
+					text, _, _ = strings.Cut(text, "; accepted: ")
+				}
+				if !d.Unsupported && !d.Own {
 					got = append(got, text)
 				}
 			}

@@ -35,6 +35,18 @@ type Stat struct {
 	Weight, Active, Backup     int64
 	ProcessID, ProxyID, ServID int64
 	Mode, Algorithm, Address   string
+
+	SinceChange int64 // seconds since the last change of up and down
+	// Of servers with health checks; Downtime of backends too.
+	CheckFails, CheckDowns *int64 // bad checks while it was up, times it went down
+	Downtime               *int64 // seconds
+	CheckStatus            string // of the last check: "L4OK", "L4CON", ...
+	CheckDuration          *int64 // milliseconds
+	LastCheck, CheckDesc   string // what the last check has found: details, and in words
+	CheckRise, CheckFall   *int64
+	CheckHealth            *int64 // 0 to rise+fall-1
+	Throttle               *int64 // per cent of the weight during a slow start
+	Tracked                string // the server whose state it shares
 }
 
 // statColumn is one column of the CSV form. field returns a pointer to what it
@@ -67,15 +79,38 @@ var statColumns = []statColumn{
 	{"weight", "bs", func(s *Stat) any { return &s.Weight }},
 	{"act", "bs", func(s *Stat) any { return &s.Active }},
 	{"bck", "bs", func(s *Stat) any { return &s.Backup }},
-	{name: "chkfail"}, {name: "chkdown"}, {name: "lastchg"}, {name: "downtime"}, {name: "qlimit"},
+	{"chkfail", "s", func(s *Stat) any { return &s.CheckFails }},
+	{"chkdown", "bs", func(s *Stat) any { return &s.CheckDowns }},
+	{"lastchg", "bs", func(s *Stat) any { return &s.SinceChange }},
+	{"downtime", "bs", func(s *Stat) any { return &s.Downtime }},
+	{name: "qlimit"},
 	{"pid", "fbs", func(s *Stat) any { return &s.ProcessID }},
 	{"iid", "fbs", func(s *Stat) any { return &s.ProxyID }},
 	{"sid", "s", func(s *Stat) any { return &s.ServID }},
-	{name: "throttle"}, {name: "lbtot"}, {name: "tracked"},
+	{"throttle", "s", func(s *Stat) any { return &s.Throttle }},
+	{name: "lbtot"},
+	{"tracked", "s", func(s *Stat) any { return &s.Tracked }},
 	{"type", "fbs", func(s *Stat) any { return &s.Type }},
+	{name: "rate"}, {name: "rate_lim"}, {name: "rate_max"},
+	{"check_status", "s", func(s *Stat) any { return &s.CheckStatus }},
+	{name: "check_code"},
+	{"check_duration", "s", func(s *Stat) any { return &s.CheckDuration }},
+	{name: "hrsp_1xx"}, {name: "hrsp_2xx"}, {name: "hrsp_3xx"}, {name: "hrsp_4xx"}, {name: "hrsp_5xx"}, {name: "hrsp_other"},
+	{name: "hanafail"}, {name: "req_rate"}, {name: "req_rate_max"}, {name: "req_tot"}, {name: "cli_abrt"}, {name: "srv_abrt"},
+	{name: "comp_in"}, {name: "comp_out"}, {name: "comp_byp"}, {name: "comp_rsp"}, {name: "lastsess"},
+	{"last_chk", "s", func(s *Stat) any { return &s.LastCheck }},
+	{name: "last_agt"}, {name: "qtime"}, {name: "ctime"}, {name: "rtime"}, {name: "ttime"},
+	{name: "agent_status"}, {name: "agent_code"}, {name: "agent_duration"},
+	{"check_desc", "s", func(s *Stat) any { return &s.CheckDesc }},
+	{name: "agent_desc"},
+	{"check_rise", "s", func(s *Stat) any { return &s.CheckRise }},
+	{"check_fall", "s", func(s *Stat) any { return &s.CheckFall }},
+	{"check_health", "s", func(s *Stat) any { return &s.CheckHealth }},
+	{name: "agent_rise"}, {name: "agent_fall"}, {name: "agent_health"},
+	{"addr", "s", func(s *Stat) any { return &s.Address }},
+	{name: "cookie"},
 	{"mode", "fbs", func(s *Stat) any { return &s.Mode }},
 	{"algo", "b", func(s *Stat) any { return &s.Algorithm }},
-	{"addr", "s", func(s *Stat) any { return &s.Address }},
 }
 
 // WriteStats writes records in the CSV form of "show stat".
@@ -119,6 +154,10 @@ func writeField(out *bufio.Writer, field any) {
 		out.WriteString(*v)
 	case *int64:
 		out.WriteString(strconv.FormatInt(*v, 10))
+	case **int64:
+		if *v != nil {
+			out.WriteString(strconv.FormatInt(**v, 10))
+		}
 	case *StatType:
 		out.WriteString(strconv.FormatInt(int64(*v), 10))
 	}
@@ -174,6 +213,8 @@ func readField(field any, text string) error {
 	switch v := field.(type) {
 	case *int64:
 		*v = n
+	case **int64:
+		*v = &n
 	case *StatType:
 		*v = StatType(n)
 	}

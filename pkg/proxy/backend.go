@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-lb/sluice/pkg/balance"
 	"github.com/sluice-lb/sluice/pkg/config"
@@ -16,6 +17,8 @@ type backend struct {
 	name  string
 	stats proxyStats
 	conns atomic.Int64 // sessions that use the backend, queued ones included
+	// logger gets the lines about the state of servers; nil: only the process log.
+	logger atomic.Pointer[logger]
 
 	mu       sync.Mutex // guards all below, and each server's fields marked so
 	conf     *config.Proxy
@@ -25,8 +28,9 @@ type backend struct {
 	pick     balance.Algorithm // of the chooser's, the one with servers in it
 	weighted int               // servers that take connections now
 	weights  []int             // scratch of reweigh
-	queue    queue
-	full     func(i int) bool // bound once: a closure for each pick would allocate
+	life
+	queue queue
+	full  func(i int) bool // bound once: a closure for each pick would allocate
 }
 
 func newBackend(name string) *backend {
@@ -190,6 +194,7 @@ func (b *backend) reweigh() {
 		b.weights = append(b.weights, w)
 	}
 	b.pick, b.weighted = b.chooser.weigh(b.weights)
+	b.note(b.weighted > 0, time.Now())
 }
 
 // verdict is the outcome of assign.

@@ -120,7 +120,9 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 	all.ProcessID, all.ProxyID = 1, int64(p.ID)
 	all.SessionsCur, all.Algorithm = b.conns.Load(), p.Balance.Algorithm
 	all.QueueCur, all.QueueMax = int64(b.queue.len), int64(b.queue.peak)
-	all.Status = "DOWN"
+	all.Status, all.Weight = "DOWN", int64(b.weight())
+	now := time.Now()
+	all.SinceChange, all.CheckDowns, all.Downtime = seconds(now.Sub(b.since)), new(b.downs), new(seconds(b.downFor(now)))
 	var stats []ctl.Stat
 	for _, srv := range b.servers {
 		s := srv.stats.record()
@@ -128,6 +130,7 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 		s.ProcessID, s.ProxyID, s.ServID = 1, int64(p.ID), int64(srv.conf.ID)
 		s.SessionsCur, s.SessionsLimit = int64(srv.served), int64(srv.conf.Maxconn)
 		s.Status, s.Weight, s.Address = srv.status(), int64(srv.weight), srv.target.Load().String()
+		srv.healthStat(&s, now)
 		if srv.backup {
 			s.Backup = 1
 		} else {
@@ -135,7 +138,6 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 		}
 		if srv.usable() && !srv.suspect {
 			all.Status = "UP"
-			all.Weight += s.Weight
 			all.Active += s.Active
 			all.Backup += s.Backup
 		}

@@ -82,6 +82,7 @@ func Start(conf *config.Config, opt Options) (*Engine, error) {
 		backends: map[string]*backend{}, sinks: map[string]*sink{},
 	}
 	e.watch = newWatcher(ctx, opt.Resolver, opt.Log)
+	e.watch.endSessions = e.endSessions
 	threads := conf.Global.NbThread
 	if threads <= 0 {
 		threads = runtime.NumCPU()
@@ -120,8 +121,10 @@ func (e *Engine) addWorker() error {
 //
 // What survives: listening sockets that are still bound by some frontend; under
 // their names, the counters of frontends, backends and servers, the servers'
-// numbers of sessions, resolved addresses and suspicions; log sinks. Sessions in
-// progress keep the configuration that they started with.
+// numbers of sessions, resolved addresses, suspicions, and what checks and
+// operators have made of them (see condition), until their lines say something
+// else; log sinks. Sessions in progress keep the configuration that they started
+// with.
 func (e *Engine) Reload(conf *config.Config) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -148,16 +151,22 @@ type change struct {
 	bound     map[*config.Bind]*listener
 	adopted   adoptedSockets
 	loggers   map[string]*logger
-	sinks     map[string]*sink // opened for this change
+	pools     map[string]*logger // of backends with "log" lines
+	sinks     map[string]*sink   // opened for this change
 	found     map[string]netip.Addr
 }
 
 // prepare binds and opens what conf needs beyond what is open already.
 func (e *Engine) prepare(conf *config.Config) (*change, error) {
-	c := &change{listeners: map[string]*listener{}, bound: map[*config.Bind]*listener{}, loggers: map[string]*logger{}, sinks: map[string]*sink{}}
+	c := &change{listeners: map[string]*listener{}, bound: map[*config.Bind]*listener{}, loggers: map[string]*logger{}, pools: map[string]*logger{}, sinks: map[string]*sink{}}
 	var errs *multierror.Error
 	c.adopted = e.takeAdopted()
 	for _, p := range conf.Proxies {
+		if p.Kind.HasBackend() && !p.Disabled && len(p.Logs) > 0 {
+			l, err := e.newLogger(c, p, &conf.Global)
+			errs = appendError(errs, err)
+			c.pools[p.Name] = l
+		}
 		if !p.Kind.HasFrontend() || p.Disabled {
 			continue
 		}
@@ -278,6 +287,7 @@ func (e *Engine) commitBackends(conf *config.Config, c *change) {
 		}
 		delete(gone, p.Name)
 		e.backends[p.Name] = b
+		b.logger.Store(c.pools[p.Name])
 		added, removed := b.configure(p, c.found)
 		for _, s := range added {
 			e.watch.add(s)
@@ -291,6 +301,7 @@ func (e *Engine) commitBackends(conf *config.Config, c *change) {
 			e.watch.remove(s)
 		}
 	}
+	e.watch.arrange(conf, e.backends)
 }
 
 // backendOf is where a frontend's sessions go: default_backend, or for a listen

@@ -20,12 +20,12 @@ type server struct {
 	watcher  atomic.Pointer[watcher] // told about failed attempts
 
 	// Guarded by backend.mu.
+	condition
 	conf    *config.Server
 	index   int // place in the backend; -1: no longer configured
 	weight  int
 	served  int // sessions assigned
 	backup  bool
-	off     bool // "disabled", or taken out by an administrator
 	located bool // has an address
 	suspect bool // attempts fail: out of rotation until a probe succeeds
 }
@@ -41,12 +41,10 @@ type target struct {
 // configure takes a new "server" line over; found holds addresses of host names.
 // It reports whether the server is somewhere else now. backend.mu is held.
 func (s *server) configure(conf *config.Server, index int, found map[string]netip.Addr) (moved bool) {
-	if s.conf == nil || s.conf.Disabled != conf.Disabled {
-		s.off = conf.Disabled
-	}
-	moved = s.conf == nil || s.conf.Host != conf.Host || s.conf.Path != conf.Path
-	s.conf, s.index = conf, index
-	s.weight, s.backup = conf.Weight, conf.Backup
+	old := s.conf
+	moved = old == nil || old.Host != conf.Host || old.Path != conf.Path
+	s.conf, s.index, s.backup = conf, index, conf.Backup
+	s.adopt(old, conf, moved)
 	var known *target
 	if !moved {
 		known = s.target.Load()
@@ -84,25 +82,10 @@ func (s *server) needsResolution() bool {
 
 // usable reports whether the server may take connections at all. backend.mu is
 // held.
-func (s *server) usable() bool { return !s.off && s.located && s.weight > 0 }
+func (s *server) usable() bool { return s.admin == 0 && s.up() && s.located && s.weight > 0 }
 
 // isFull reports whether maxconn is reached. backend.mu is held.
 func (s *server) isFull() bool { return s.conf.Maxconn > 0 && s.served >= s.conf.Maxconn }
-
-// status is the server's state in the words of "show stat". backend.mu is held.
-func (s *server) status() string {
-	switch {
-	case s.off:
-		return "MAINT"
-	case !s.located:
-		return "MAINT (resolution)"
-	case s.suspect:
-		return "DOWN"
-	case s.weight == 0:
-		return "DRAIN"
-	}
-	return "no check"
-}
 
 // failed reports a connection attempt that failed through the server's fault.
 func (s *server) failed(err error) {

@@ -29,6 +29,8 @@ const (
 	byProxy         = 'P' // a limit or an administrator
 	byResource      = 'R' // the proxy ran out of something
 	byKill          = 'K' // an operator killed the session
+	byDown          = 'D' // the server went down ("on-marked-down")
+	byUp            = 'U' // a server that is no backup came up ("on-marked-up")
 	byClientTimeout = 'c'
 	byServerTimeout = 's'
 

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/sluice-lb/sluice/pkg/check"
 )
 
 // Resolver finds the addresses of a host name; net.Resolver is one.
@@ -33,19 +36,33 @@ type watcher struct {
 	log      *slog.Logger
 	ctx      context.Context // ends with the engine
 
-	mu   sync.Mutex // guards care
-	care map[*server]care
-	wg   sync.WaitGroup
+	prober      func(ctx context.Context, network, address string) check.Result
+	slots       chan struct{}                       // one for each check under way
+	spread      atomic.Int64                        // "spread-checks", per cent
+	endSessions func(at map[*server]bool, who byte) // of all loops
+
+	mu     sync.Mutex // guards care, its timers and closed
+	care   map[*server]*care
+	closed bool
+	wg     sync.WaitGroup
+
+	// order serialises changes of the servers' states, see change.go; it guards
+	// followers, the servers that track one. It is taken before a backend's lock, and
+	// on no loop.
+	order     sync.Mutex
+	followers map[*server][]*server
 }
 
 // care is what ends the goroutines that look after a server.
 type care struct {
-	ctx  context.Context
-	stop context.CancelFunc
+	ctx   context.Context
+	stop  context.CancelFunc
+	timer *time.Timer // of the next check, or the last if that is under way; nil: none
 }
 
 func newWatcher(ctx context.Context, r Resolver, log *slog.Logger) *watcher {
-	return &watcher{resolver: r, log: log, ctx: ctx, care: map[*server]care{}}
+	return &watcher{resolver: r, log: log, ctx: ctx, care: map[*server]*care{}, followers: map[*server][]*server{},
+		prober: probeTCP, slots: make(chan struct{}, checkSlots), endSessions: func(map[*server]bool, byte) {}}
 }
 
 // add begins to look after s, or anew if s has moved. The goroutine ends with
@@ -54,7 +71,7 @@ func (w *watcher) add(s *server) {
 	w.remove(s)
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
-	w.care[s] = care{ctx, cancel}
+	w.care[s] = &care{ctx: ctx, stop: cancel}
 	w.mu.Unlock()
 	s.watcher.Store(w)
 	w.wg.Go(func() { w.keepResolved(ctx, s) })
@@ -65,12 +82,21 @@ func (w *watcher) remove(s *server) {
 	defer w.mu.Unlock()
 	if c, ok := w.care[s]; ok {
 		c.stop()
+		c.stopTimer()
 		delete(w.care, s)
 	}
 }
 
 // wait returns when every goroutine has ended; the engine's context must have.
-func (w *watcher) wait() { w.wg.Wait() }
+func (w *watcher) wait() {
+	w.mu.Lock()
+	w.closed = true
+	for _, c := range w.care {
+		c.stopTimer()
+	}
+	w.mu.Unlock()
+	w.wg.Wait()
+}
 
 // resolveAll looks all hosts up at once and returns the addresses that were found
 // before ctx ended.
@@ -142,12 +168,13 @@ func (w *watcher) resolve(ctx context.Context, host string) (netip.Addr, error) 
 	return addrs[0], nil
 }
 
-// suspect takes s out of rotation and starts to probe it. It is called on loops
-// and must not block longer than the backend's lock.
+// suspect takes s out of rotation and starts to probe it, unless its health checks
+// are the judge. It is called on loops and must not block longer than the
+// backend's lock.
 func (w *watcher) suspect(s *server, cause error) {
 	began := false
 	s.backend.changed(func() {
-		if s.index >= 0 && s.located && !s.suspect {
+		if s.index >= 0 && s.located && !s.suspect && !s.judged() {
 			s.suspect, began = true, true
 		}
 	})
@@ -156,7 +183,7 @@ func (w *watcher) suspect(s *server, cause error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c, ok := w.care[s]; ok && w.ctx.Err() == nil {
+	if c, ok := w.care[s]; ok && !w.closed {
 		w.wg.Go(func() { w.probeUntilUp(c.ctx, s, cause) })
 	}
 }

@@ -85,14 +85,33 @@ func (w *worker) resume() {
 func (w *worker) kill() {
 	for w.sessions != nil {
 		s := w.sessions
-		when := byte(whileConnecting)
-		switch s.state {
-		case stateRelay:
-			when = whileData
-		case stateQueued:
-			when = whileQueued
-		}
-		s.finish(byKill, when)
+		s.finish(byKill, s.phase())
 	}
 	w.endLingering()
+}
+
+// phase is the present state as the second character of the termination code.
+func (s *session) phase() byte {
+	switch s.state {
+	case stateRelay:
+		return whileData
+	case stateQueued:
+		return whileQueued
+	}
+	return whileConnecting
+}
+
+// endSessions ends the sessions at some servers.
+func (e *Engine) endSessions(at map[*server]bool, who byte) {
+	for _, w := range e.workers {
+		w.loop.Post(func() {
+			for s := w.sessions; s != nil; {
+				next := s.next
+				if s.srv != nil && at[s.srv] {
+					s.finish(who, s.phase())
+				}
+				s = next
+			}
+		})
+	}
 }
