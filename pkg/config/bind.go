@@ -202,8 +202,10 @@ func (p *parser) bindSpecial(w Word, ep endpoint, prefix string) ([]Bind, bool) 
 		}
 		return []Bind{b}, ep.path != ""
 	case abstractAddress:
-		b.Abstract = ep.path
-		p.unsupported(w, "abstract UNIX sockets ('%s') are not supported by this version yet", w.Text)
+		if b.Abstract = ep.path; ep.path == "" {
+			p.unsupported(w, "'%s' has no name", w.Text)
+		}
+		return []Bind{b}, ep.path != ""
 	case fdAddress:
 		b.FD = ep.fd + 1
 		p.unsupported(w, "inherited sockets ('%s') are not supported by this version yet", w.Text)

@@ -24,6 +24,7 @@ var presets = map[string]string{
 	"Flags.ContStats": "front", "Flags.DontLogNormal": "front", "Flags.LogSeparateErrors": "front", "Flags.SocketStats": "front", "Flags.SmartAccept": "front",
 
 	"Balance": "back", "Hash": "back", "Retries": "back", "Redispatch": "back", "AllBackups": "back", "Fullconn": "back", "RetryOn": "back",
+	"Splice": "both",
 	"Source": "back", "Persistence": "back", "State": "back", "ServerKeepalive": "back", "ServerProbes": "back", "Check": "back", "LogHealthChecks": "back",
 	"Timeouts.Server": "back", "Timeouts.Connect": "back", "Timeouts.Queue": "back", "Timeouts.Check": "back", "Timeouts.ServerFin": "back", "Timeouts.Tunnel": "back",
 	"Flags.AbortOnClose": "back", "Flags.Persist": "back", "Flags.SmartConnect": "back", "Flags.Transparent": "back",

@@ -53,6 +53,7 @@ type Global struct {
 	UID, GID      int // 0: keep
 	Daemon        bool
 	Quiet         bool
+	NoSplice      bool // "nosplice": bytes are copied through user space
 	ZeroWarning   bool // warnings refused the configuration
 	TLS           TLSGlobal
 	UnixBind      UnixBind
@@ -181,6 +182,7 @@ type Proxy struct {
 	EmailAlert                       *EmailAlert // nil: none
 	ClientProbes, ServerProbes       Keepalive
 	Flags                            Flags
+	Splice                           Splice
 	LogTag                           string // "log-tag"; "": that of global
 	Description                      string
 	GUID                             string // "guid": a name that nothing else has; "": none
@@ -193,7 +195,7 @@ type Proxy struct {
 type Timeouts struct {
 	Client, Server, Connect, Queue, Check time.Duration
 	ClientFin, ServerFin, Tunnel          time.Duration
-	ClientHS                              time.Duration // of the TLS handshake
+	ClientHS                              time.Duration // of PROXY header and TLS handshake; 0: Client
 }
 
 // Bind is one listening address; a line with a port range or a comma list
@@ -230,13 +232,14 @@ type Server struct {
 	Pos  Pos
 	Name string
 	// Host is an address literal or a host name to resolve. A line without an
-	// address has the server's own name here (see docs: "server NAME").
+	// address has the server's own name here (see docs: "server NAME"). The
+	// unspecified address stands for where the client wanted to go.
 	Host string
 	// Port is the destination port. With PortRelative it is an offset added to
 	// the port that the client connected to: "server s1" means offset 0.
 	Port         int
 	PortRelative bool
-	Path         string // UNIX socket path, or ""
+	Path         string // path of a UNIX socket, "@name" of an abstract one, or ""
 	Weight       int    // 0 to 256, default 1
 	Maxconn      int    // 0: unlimited
 	Backup       bool

@@ -27,6 +27,20 @@ type Flags struct {
 	NoLinger           bool // "nolinger": close with a reset
 }
 
+// Switch is an option that is on, off by "no option", or not mentioned.
+type Switch int8
+
+// The positions of a Switch.
+const (
+	SwitchUnset Switch = iota
+	SwitchOn
+	SwitchOff
+)
+
+// Splice tells whether the kernel moves data between sockets ("option splice-auto",
+// "splice-request", "splice-response").
+type Splice struct{ Auto, Request, Response Switch }
+
 // Keepalive tells how TCP keepalive probes are sent; 0 is the system's value
 // (manual, "clitcpka-cnt" and its relatives).
 type Keepalive struct {

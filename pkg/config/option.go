@@ -18,22 +18,22 @@ var optionKeywords = []Keyword{
 	onOff("srvtcpka", inBack, "TCP keepalive towards servers", func(px *Proxy) *bool { return &px.ServerKeepalive }),
 	onOff("allbackups", inBack, "use all backup servers, not only the first", func(px *Proxy) *bool { return &px.AllBackups }),
 
-	pendingFlag("contstats", inFront, "update counters while a session lasts", func(f *Flags) *bool { return &f.ContStats }),
-	pendingFlag("dontlog-normal", inFront, "log only sessions that went wrong", func(f *Flags) *bool { return &f.DontLogNormal }),
-	pendingFlag("log-separate-errors", inFront, "log sessions that went wrong at level err", func(f *Flags) *bool { return &f.LogSeparateErrors }),
+	flagOption("contstats", inFront, "update counters while a session lasts", func(f *Flags) *bool { return &f.ContStats }),
+	flagOption("dontlog-normal", inFront, "log only sessions that went wrong", func(f *Flags) *bool { return &f.DontLogNormal }),
+	flagOption("log-separate-errors", inFront, "log sessions that went wrong at level err", func(f *Flags) *bool { return &f.LogSeparateErrors }),
 	pendingFlag("socket-stats", inFront, "count for each listener", func(f *Flags) *bool { return &f.SocketStats }),
-	pendingFlag("tcp-smart-accept", inFront, "spare the acknowledgement of a client's first bytes", func(f *Flags) *bool { return &f.SmartAccept }),
-	pendingFlag("abortonclose", inBack, "drop a waiting client that has closed its side", func(f *Flags) *bool { return &f.AbortOnClose }),
+	flagOption("tcp-smart-accept", inFront, "spare the acknowledgement of a client's first bytes", func(f *Flags) *bool { return &f.SmartAccept }),
+	flagOption("abortonclose", inBack, "drop a waiting client that has closed its side", func(f *Flags) *bool { return &f.AbortOnClose }),
 	pendingFlag("persist", inBack, "keep clients at a server that is down", func(f *Flags) *bool { return &f.Persist }),
-	pendingFlag("tcp-smart-connect", inBack, "spare the acknowledgement when a server accepts", func(f *Flags) *bool { return &f.SmartConnect }),
-	{Name: "option transparent", Where: inBack, Default: "off", No: true, State: Pending,
+	flagOption("tcp-smart-connect", inBack, "spare the acknowledgement when a server accepts", func(f *Flags) *bool { return &f.SmartConnect }),
+	{Name: "option transparent", Where: inBack, Default: "off", No: true,
 		Help: "connect to the address that the client asked for", parse: parseTransparent},
-	pendingFlag("independent-streams", inProxy, "do not count what is sent as activity of the receiver", func(f *Flags) *bool { return &f.IndependentStreams }),
-	pendingFlag("nolinger", inProxy, "close connections with a reset", func(f *Flags) *bool { return &f.NoLinger }),
+	flagOption("independent-streams", inProxy, "do not count what is sent as activity of the receiver", func(f *Flags) *bool { return &f.IndependentStreams }),
+	flagOption("nolinger", inProxy, "close connections with a reset", func(f *Flags) *bool { return &f.NoLinger }),
 
-	idleFlag("splice-auto", inProxy, spliceWhy, "let the kernel move data when that seems worth it"),
-	idleFlag("splice-request", inProxy, spliceWhy, "let the kernel move data from clients to servers"),
-	idleFlag("splice-response", inProxy, spliceWhy, "let the kernel move data from servers to clients"),
+	spliceOption("auto", "let the kernel move the data of large flows; 'no' has all data copied", func(s *Splice) *Switch { return &s.Auto }),
+	spliceOption("request", "let the kernel move data from clients to servers", func(s *Splice) *Switch { return &s.Request }),
+	spliceOption("response", "let the kernel move data from servers to clients", func(s *Splice) *Switch { return &s.Response }),
 	idleFlag("prefer-last-server", inBack, "it is for HTTP", "stay with a server between requests"),
 
 	laterOption("use-small-buffers", "3.4"), laterOption("http-drop-request-trailers", "3.2"), laterOption("http-drop-response-trailers", "3.2"),
@@ -42,16 +42,36 @@ var optionKeywords = []Keyword{
 	goneOption("http-tunnel", "no line at all"), goneOption("forceclose", "option httpclose"), goneOption("http_proxy", "no line at all"),
 }
 
-const spliceWhy = "this proxy chooses by itself how it moves data"
+// spliceOption builds the row of an option about splice(2). Unlike HAProxy's it
+// tells "no option" from no line at all.
+func spliceOption(name, help string, field func(*Splice) *Switch) Keyword {
+	return Keyword{
+		Name: "option splice-" + name, Where: inProxy, Default: "large flows are spliced", No: true, Help: help,
+		parse: func(p *parser, st *statement) {
+			value := field(&p.px.px.Splice)
+			switch *value = SwitchOn; {
+			case st.no:
+				*value = SwitchOff
+			case st.reset:
+				*value = SwitchUnset
+			}
+		},
+	}
+}
 
 // onOff builds the row of an option that is on or off.
 func onOff(name string, where Where, help string, field func(*Proxy) *bool) Keyword {
 	return Keyword{Name: "option " + name, Where: where, Default: "off", No: true, Help: help, parse: proxyFlag(field)}
 }
 
+// flagOption builds the row of an option that is one of Flags.
+func flagOption(name string, where Where, help string, field func(*Flags) *bool) Keyword {
+	return onOff(name, where, help, func(px *Proxy) *bool { return field(&px.Flags) })
+}
+
 // pendingFlag builds the row of an option that is not acted on yet.
 func pendingFlag(name string, where Where, help string, field func(*Flags) *bool) Keyword {
-	kw := onOff(name, where, help, func(px *Proxy) *bool { return field(&px.Flags) })
+	kw := flagOption(name, where, help, field)
 	kw.State = Pending
 	return kw
 }

@@ -160,7 +160,12 @@ func (p *parser) serverEndpoint(line *serverLine, w Word) bool {
 	case reverseAddress:
 		p.alert(w, "'%s' is not supported: reverse HTTP is experimental, and this is a TCP proxy", w.Text).Accepted = serverForm
 		return false
-	case abstractAddress, sockpairAddress, quicAddress:
+	case abstractAddress:
+		if line.Path = "@" + ep.path; ep.path == "" {
+			p.unsupported(w, "'%s' has no name", w.Text)
+		}
+		return ep.path != ""
+	case sockpairAddress, quicAddress:
 		p.unsupported(w, "server address '%s' is not supported by this version", w.Text)
 		return false
 	}
@@ -181,9 +186,9 @@ func (p *parser) datagramServer(w Word) {
 func (p *parser) serverHost(line *serverLine, ep endpoint, w Word) bool {
 	addr, ok := ep.literal()
 	switch {
-	case ok && addr.IsUnspecified():
-		p.unsupported(w, "the client's destination as server address ('%s') is not supported by this version yet", w.Text)
-		return false
+	case ok && addr.IsUnspecified(): // the client's destination
+		line.Host = addr.String()
+		return true
 	case ok && addr.Is4():
 		line.Host = ep.host // has only one spelling
 		return true

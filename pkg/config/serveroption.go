@@ -29,19 +29,19 @@ var serverOptions = []Keyword{
 	{Name: "id", Where: ServerOption, Args: "<number>", Min: 1, Max: 1, Default: "the place among the servers", Help: "number of the server in statistics",
 		server: parseServerID},
 	{Name: "guid", Where: ServerOption, Args: "<name>", Min: 1, Max: 1, State: Pending, Help: "name that nothing else has, for statistics that outlive a restart", server: parseServerGUID},
-	{Name: "namespace", Where: ServerOption, Args: "<name> | *", Min: 1, Max: 1, State: Pending, Help: "network namespace to connect from; *: that of the client's connection",
+	{Name: "namespace", Where: ServerOption, Args: "<name> | *", Min: 1, Max: 1, Help: "network namespace to connect from; *: that of the client's connection",
 		server: func(p *parser, s *serverLine, o option) {
 			if p.given(o) {
 				s.options().Namespace = o.arg.Text
 			}
 		}},
-	{Name: "tcp-ut", Where: ServerOption, Args: "<time>", Min: 1, Max: 1, State: Pending, Help: "longest time that sent data may stay unacknowledged",
+	{Name: "tcp-ut", Where: ServerOption, Args: "<time>", Min: 1, Max: 1, Help: "longest time that sent data may stay unacknowledged",
 		server: func(p *parser, s *serverLine, o option) {
 			if d, ok := p.duration(o.arg, "tcp-ut"); ok {
 				s.options().TCPUserTimeout = d
 			}
 		}},
-	{Name: "tfo", Where: ServerOption, State: Pending, Help: "connect with TCP fast open",
+	{Name: "tfo", Where: ServerOption, Help: "connect with TCP fast open",
 		server: func(_ *parser, s *serverLine, _ option) { s.options().TFO = true }},
 	{Name: "no-tfo", Where: ServerOption, Help: "revoke 'tfo' of a default-server line",
 		server: func(_ *parser, s *serverLine, _ option) { s.options().TFO = false }},
@@ -54,12 +54,12 @@ var serverOptions = []Keyword{
 	{Name: "hash-key", Where: ServerOption, Args: "id | addr | addr-port", Min: 1, Max: 1, Default: "id", Help: "what places the server on the ring of a consistent hash",
 		server: serverWord([]string{"id", "addr", "addr-port"}, func(o *ServerOptions) *string { return &o.HashKey })},
 	{Name: "socks4", Where: ServerOption, Args: "<address>:<port>", Min: 1, Max: 1, State: Pending, Help: "SOCKS4 proxy to connect through", server: parseSocks4},
-	{Name: "source", Where: ServerOption, Args: "<address>[:<port>[-<port>]] [usesrc <address>] [interface <name>]", Min: 1, Max: maxWords, State: Pending, Help: "address that connections come from",
+	{Name: "source", Where: ServerOption, Args: "<address>[:<port>[-<port>]] [usesrc <address>] [interface <name>]", Min: 1, Max: maxWords, Help: "address that connections come from",
 		takes: sourceWords, server: parseServerSource},
 	{Name: "usesrc", Where: ServerOption, Max: 1, State: Refused, Why: "it belongs behind 'source'", Help: "a part of 'source'", instead: "source <address> usesrc <address>"},
-	{Name: "send-proxy", Where: ServerOption, State: Pending, Help: "send a PROXY header of version 1",
+	{Name: "send-proxy", Where: ServerOption, Help: "send a PROXY header of version 1",
 		server: func(_ *parser, s *serverLine, _ option) { s.sendProxy().Version = 1 }},
-	{Name: "send-proxy-v2", Where: ServerOption, State: Pending, Help: "send a PROXY header of version 2",
+	{Name: "send-proxy-v2", Where: ServerOption, Help: "send a PROXY header of version 2",
 		server: func(_ *parser, s *serverLine, _ option) { s.sendProxy().Version = 2 }},
 	{Name: "send-proxy-v2-ssl", Where: ServerOption, State: Pending, Help: "the same with facts about the client's TLS",
 		server: func(_ *parser, s *serverLine, _ option) { x := s.sendProxy(); x.Version, x.SSL = 2, true }},
@@ -69,7 +69,7 @@ var serverOptions = []Keyword{
 	{Name: "no-send-proxy-v2", Where: ServerOption, Help: "revoke 'send-proxy-v2' of a default-server line", server: noSendProxy},
 	{Name: "no-send-proxy-v2-ssl", Where: ServerOption, Help: "revoke 'send-proxy-v2-ssl' of a default-server line", server: noSendProxy},
 	{Name: "no-send-proxy-v2-ssl-cn", Where: ServerOption, Help: "revoke 'send-proxy-v2-ssl-cn' of a default-server line", server: noSendProxy},
-	{Name: "proxy-v2-options", Where: ServerOption, Args: strings.Join(proxyV2Options, " | ") + "[,...]", Min: 1, Max: 1, State: Pending, Help: "more fields in a PROXY header of version 2", server: parseProxyV2Options},
+	{Name: "proxy-v2-options", Where: ServerOption, Args: strings.Join(proxyV2Options, " | ") + "[,...]", Min: 1, Max: 1, Help: "more fields in a PROXY header of version 2", server: parseProxyV2Options},
 	{Name: "set-proxy-v2-tlv-fmt", Where: ServerOption, Args: "(<id>) <format>", Max: 1, State: Pending, Help: "field of one's own in a PROXY header of version 2", server: parseTLV},
 	{Name: "init-addr", Where: ServerOption, Args: "last | libc | none | <address>[,...]", Min: 1, Max: 1, Default: "last,libc", State: Pending, Help: "where the server's address comes from at the start", server: parseInitAddr},
 	{Name: "resolvers", Where: ServerOption, Args: "<section>", Min: 1, Max: 1, State: Pending, Help: "resolvers section that looks up the server's name", server: parseServerResolvers},
@@ -242,6 +242,9 @@ func parseServerSource(p *parser, s *serverLine, o option) {
 	if src.Addr, src.Path, ok = p.sourceAddress(addr); !ok {
 		return
 	}
+	if src.Path != "" {
+		p.unsupported(addr, "a path as source address ('%s') is not supported", addr.Text)
+	}
 	for words := o.args[1:]; len(words) > 0; words = words[2:] {
 		if len(words) == 1 || words[1].Text == "" {
 			p.alert(wordAfter(words[0]), "'%s' expects an argument", words[0].Text).Accepted = o.kw.synopsis()
@@ -269,11 +272,17 @@ func noSendProxy(_ *parser, s *serverLine, _ option) {
 
 var proxyV2Options = []string{"ssl", "cert-cn", "ssl-cipher", "cert-sig", "cert-key", "authority", "crc32c", "unique-id"}
 
+// proxyV2TLS are those of proxyV2Options that tell of the client's TLS.
+const proxyV2TLS = 5
+
 func parseProxyV2Options(p *parser, s *serverLine, o option) {
 	var names []string
 	for _, w := range splitSet(o.arg, ",") {
 		if !p.oneOf(w, "proxy v2 option", proxyV2Options) {
 			return
+		}
+		if slices.Contains(proxyV2Options[:proxyV2TLS], w.Text) {
+			p.unsupported(w, "'proxy-v2-options': '%s' is not supported by this version yet", w.Text)
 		}
 		names = append(names, w.Text)
 	}

@@ -9,12 +9,12 @@ import (
 // sourceKeywords are about the sockets of server connections and about where
 // they go when no server is chosen.
 var sourceKeywords = []Keyword{
-	{Name: "source", Where: inBack, Args: sourceForm, Min: 1, Max: -1, Default: "the system's choice", State: Pending,
+	{Name: "source", Where: inBack, Args: sourceForm, Min: 1, Max: -1, Default: "the system's choice",
 		Help: "address that connections to servers come from", parse: parseSource},
 	{Name: "usesrc", Where: inProxy, Max: -1, State: Refused, Why: "it belongs behind the address of 'source'", Help: "a part of 'source' that cannot start a line", instead: sourceForm},
-	{Name: "dispatch", Where: inBack &^ InDefaults, Args: "<address>:<port>", Min: 1, Max: 1, State: Pending,
+	{Name: "dispatch", Where: inBack &^ InDefaults, Args: "<address>:<port>", Min: 1, Max: 1,
 		Help: "address that all connections go to", parse: parseDispatch},
-	{Name: "transparent", Where: inBack, State: Pending, Help: "connect to the address that the client asked for, like 'option transparent'",
+	{Name: "transparent", Where: inBack, Help: "connect to the address that the client asked for, like 'option transparent'",
 		parse: parseTransparent},
 	probeCount("clitcpka-cnt", inFront, func(px *Proxy) *Keepalive { return &px.ClientProbes }),
 	probeTime("clitcpka-idle", inFront, "silence before the first keepalive probe to a client", func(px *Proxy) *time.Duration { return &px.ClientProbes.Idle }),
@@ -29,7 +29,7 @@ const sourceForm = "<address>[:<port>] [usesrc <address>[:<port>] | client | cli
 // probeCount builds the row of a number of keepalive probes.
 func probeCount(name string, where Where, field func(*Proxy) *Keepalive) Keyword {
 	return Keyword{
-		Name: name, Where: where, Args: "<number>", Min: 1, Max: -1, Default: "that of the system", State: Pending,
+		Name: name, Where: where, Args: "<number>", Min: 1, Max: -1, Default: "that of the system",
 		Help: "keepalive probes that may stay unanswered",
 		parse: func(p *parser, st *statement) {
 			if p.wholeNumber(st.args[0], name) {
@@ -43,7 +43,7 @@ func probeCount(name string, where Where, field func(*Proxy) *Keepalive) Keyword
 // probeTime builds the row of a time of keepalive probes, in seconds.
 func probeTime(name string, where Where, help string, field func(*Proxy) *time.Duration) Keyword {
 	return Keyword{
-		Name: name, Where: where, Args: "<time>", Min: 1, Max: -1, Default: "that of the system", State: Pending, Help: help,
+		Name: name, Where: where, Args: "<time>", Min: 1, Max: -1, Default: "that of the system", Help: help,
 		parse: func(p *parser, st *statement) {
 			if d, ok := p.timer(st.args[0], name, time.Second); ok {
 				*field(p.px.px) = d
@@ -68,6 +68,9 @@ func parseSource(p *parser, st *statement) {
 	var ok bool
 	if src.Addr, src.Path, ok = p.sourceAddress(st.args[0]); !ok {
 		return
+	}
+	if src.Path != "" {
+		p.unsupported(st.args[0], "a path as source address ('%s') is not supported", st.args[0].Text)
 	}
 	for words := st.args[1:]; len(words) > 0; words = words[2:] {
 		w := words[0]

@@ -12,7 +12,7 @@ var timeoutKeywords = []Keyword{
 	timeout("client-fin", inFront, "longest silence of a client after one side has closed", func(t *Timeouts) *time.Duration { return &t.ClientFin }),
 	timeout("server-fin", inBack, "longest silence of a server after one side has closed", func(t *Timeouts) *time.Duration { return &t.ServerFin }),
 	timeout("tunnel", inBack, "longest silence of both sides of an established session", func(t *Timeouts) *time.Duration { return &t.Tunnel }),
-	pendingTimeout("client-hs", inFront, "longest TLS handshake of a client", func(t *Timeouts) *time.Duration { return &t.ClientHS }),
+	timeout("client-hs", inFront, "longest wait for the PROXY header and the TLS handshake of a client", func(t *Timeouts) *time.Duration { return &t.ClientHS }),
 	httpTimeout("http-request"),
 	httpTimeout("http-keep-alive"),
 	httpTimeout("tarpit"),
@@ -29,13 +29,6 @@ func timeout(name string, where Where, help string, field func(*Timeouts) *time.
 			}
 		},
 	}
-}
-
-// pendingTimeout builds the row of a timeout that is not acted on yet.
-func pendingTimeout(name string, where Where, help string, field func(*Timeouts) *time.Duration) Keyword {
-	kw := timeout(name, where, help, field)
-	kw.State = Pending
-	return kw
 }
 
 // httpTimeout builds the row of a timeout that a TCP proxy only checks.

@@ -25,7 +25,8 @@ var tuneKeywords = []Keyword{
 	idle("nokqueue", "", 0, 0, oneMechanism, "do not use kqueue", nil),
 	idle("noevports", "", 0, 0, oneMechanism, "do not use event ports", nil),
 	idle("nopoll", "", 0, 0, oneMechanism, "do not use poll", nil),
-	idle("nosplice", "", 0, 0, tunesItself, "do not splice", nil),
+	{Name: "nosplice", Where: InGlobal, Default: "large flows are spliced", Help: "copy all data through user space",
+		parse: func(p *parser, _ *statement) { p.cfg.Global.NoSplice = true }},
 	idle("nogetaddrinfo", "", 0, 0, oneMechanism, "do not use getaddrinfo", nil),
 	idle("noreuseport", "", 0, 0, "a reload hands the listeners over", "do not use SO_REUSEPORT", nil),
 

@@ -29,6 +29,7 @@ type Stat struct {
 	SessionsLimit              int64
 	SessionsTotal              int64
 	BytesIn, BytesOut          int64 // from and to clients
+	RequestErrors              int64 // connections that did not begin as they must
 	ConnectErrors              int64
 	Retries, Redispatches      int64
 	Status                     string
@@ -70,7 +71,8 @@ var statColumns = []statColumn{
 	{"stot", "fbs", func(s *Stat) any { return &s.SessionsTotal }},
 	{"bin", "fbs", func(s *Stat) any { return &s.BytesIn }},
 	{"bout", "fbs", func(s *Stat) any { return &s.BytesOut }},
-	{name: "dreq"}, {name: "dresp"}, {name: "ereq"},
+	{name: "dreq"}, {name: "dresp"},
+	{"ereq", "f", func(s *Stat) any { return &s.RequestErrors }},
 	{"econ", "bs", func(s *Stat) any { return &s.ConnectErrors }},
 	{name: "eresp"},
 	{"wretr", "bs", func(s *Stat) any { return &s.Retries }},

@@ -161,7 +161,7 @@ func TestAcceptConnectReadOverLoopback(t *testing.T) {
 		}
 	})
 	l.Post(func() {
-		fd, err := l.Connect(addr, true)
+		fd, err := l.Connect(addr, &ConnectOptions{Keepalive: Keepalive{On: true}})
 		if err != nil {
 			t.Error(err)
 			return

@@ -3,26 +3,40 @@ package evloop
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// ListenOptions are the properties of a listening TCP socket.
+// ListenOptions are the properties of a listening TCP socket. Those below
+// Transparent are inherited by what it accepts.
 type ListenOptions struct {
-	Backlog   int    // listen(2) backlog; 0: the system's maximum
-	V6Only    bool   // an IPv6 wildcard does not accept IPv4
-	Interface string // bind to this device only; "": any
-	Keepalive bool   // accepted sockets send keep-alive probes
+	Backlog     int    // listen(2) backlog; 0: the system's maximum
+	V6Only      bool   // an IPv6 wildcard does not accept IPv4
+	Interface   string // bind to this device only; "": any
+	Namespace   string // network namespace; "": that of the process
+	DeferAccept bool   // accept when the first data has come
+	FastOpen    bool   // TCP fast open
+	Transparent bool   // the address need not be the machine's own
+	MSS         int    // greatest segment, bytes; 0: the system's
+	UserTimeout int    // ms that sent data may stay unacknowledged; 0: the system's
+	NoQuickAck  bool   // acknowledge the first data together with the answer
+	Keepalive   Keepalive
+}
+
+// Keepalive tells whether and how TCP keep-alive probes are sent; 0 is the
+// system's value.
+type Keepalive struct {
+	On             bool
+	Count          int // probes that may stay unanswered
+	Idle, Interval int // seconds
 }
 
 // Listen binds a nonblocking listening TCP socket. Options that accepted sockets
 // inherit on Linux (TCP_NODELAY, SO_KEEPALIVE) are set here, once, rather than on
 // each connection. SO_REUSEPORT lets a successor bind beside its predecessor.
 func Listen(addr netip.AddrPort, o ListenOptions) (fd int, err error) {
-	fd, err = unix.Socket(family(addr.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err = tcpSocket(addr.Addr(), o.Namespace)
 	if err != nil {
 		return -1, fmt.Errorf("create socket for %s: %w", addr, err)
 	}
@@ -41,10 +55,11 @@ func bind(fd int, addr netip.AddrPort, o ListenOptions) error {
 	if addr.Addr().Is6() {
 		opts = append(opts, [3]int{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolInt(o.V6Only)})
 	}
-	for _, opt := range opts {
-		if err := unix.SetsockoptInt(fd, opt[0], opt[1], opt[2]); err != nil {
-			return fmt.Errorf("set option %d/%d for %s: %w", opt[0], opt[1], addr, err)
-		}
+	if o.Transparent {
+		opts = append(opts, transparent(addr.Addr()))
+	}
+	if err := setOptions(fd, opts, addr); err != nil {
+		return err
 	}
 	if o.Interface != "" {
 		if err := unix.BindToDevice(fd, o.Interface); err != nil {
@@ -58,18 +73,57 @@ func bind(fd int, addr netip.AddrPort, o ListenOptions) error {
 }
 
 // Tune gives fd, bound to addr, those of the options that can change while it
-// listens: backlog and keep-alive.
+// listens: all but address family, interface, namespace and transparency.
 func Tune(fd int, addr netip.AddrPort, o ListenOptions) error {
 	opts := [][3]int{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, boolInt(o.Keepalive)},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, o.UserTimeout},
+		{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, boolInt(o.DeferAccept)},
+		{unix.IPPROTO_TCP, unix.TCP_QUICKACK, boolInt(!o.NoQuickAck)},
 	}
+	opts = append(opts, o.Keepalive.options()...)
+	if o.MSS > 0 {
+		opts = append(opts, [3]int{unix.IPPROTO_TCP, unix.TCP_MAXSEG, o.MSS})
+	}
+	if err := setOptions(fd, opts, addr); err != nil {
+		return err
+	}
+	if err := listen(fd, addr.String(), o.Backlog); err != nil || !o.FastOpen {
+		return err
+	}
+	queue := o.Backlog
+	if queue <= 0 {
+		queue = maxBacklog
+	}
+	return setOptions(fd, [][3]int{{unix.IPPROTO_TCP, unix.TCP_FASTOPEN, queue}}, addr)
+}
+
+// options are the socket options for k: level, name and value of each.
+func (k Keepalive) options() [][3]int {
+	opts := [][3]int{{unix.SOL_SOCKET, unix.SO_KEEPALIVE, boolInt(k.On)}}
+	for _, v := range [...][2]int{{unix.TCP_KEEPCNT, k.Count}, {unix.TCP_KEEPIDLE, k.Idle}, {unix.TCP_KEEPINTVL, k.Interval}} {
+		if k.On && v[1] > 0 {
+			opts = append(opts, [3]int{unix.IPPROTO_TCP, v[0], v[1]})
+		}
+	}
+	return opts
+}
+
+func setOptions(fd int, opts [][3]int, addr netip.AddrPort) error {
 	for _, opt := range opts {
 		if err := unix.SetsockoptInt(fd, opt[0], opt[1], opt[2]); err != nil {
 			return fmt.Errorf("set option %d/%d for %s: %w", opt[0], opt[1], addr, err)
 		}
 	}
-	return listen(fd, addr.String(), o.Backlog)
+	return nil
+}
+
+// transparent is the option that lets a socket have an address of another machine.
+func transparent(a netip.Addr) [3]int {
+	if a.Is4() {
+		return [3]int{unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1}
+	}
+	return [3]int{unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1}
 }
 
 func listen(fd int, name string, backlog int) error {
@@ -85,43 +139,6 @@ func listen(fd int, name string, backlog int) error {
 // maxBacklog asks for more than net.core.somaxconn usually allows: the kernel
 // takes the lesser of the two.
 const maxBacklog = 65535
-
-// ListenUnix binds a nonblocking listening UNIX stream socket; a socket file left
-// by an earlier process is replaced.
-func ListenUnix(path string, backlog int) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("create socket for %s: %w", path, err)
-	}
-	// The name is taken by a rename, so that there is no moment without a socket.
-	tmp := fmt.Sprintf("%s.%d%s", path, os.Getpid(), tmpSuffix)
-	_ = os.Remove(tmp)
-	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: tmp}); err != nil {
-		err = fmt.Errorf("bind %s: %w", path, err)
-	} else if err = listen(fd, path, backlog); err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		_ = os.Remove(tmp)
-		return -1, err
-	}
-	return fd, nil
-}
-
-// tmpSuffix ends the name under which a UNIX socket is bound before it takes its
-// own; getsockname(2) goes on telling that one.
-const tmpSuffix = ".tmp"
-
-// finalPath turns the bound name of a socket made by ListenUnix into its path.
-func finalPath(name string) string {
-	if path, ok := strings.CutSuffix(name, tmpSuffix); ok {
-		if i := strings.LastIndexByte(path, '.'); i >= 0 && path[i+1:] != "" && strings.Trim(path[i+1:], "0123456789") == "" {
-			return path[:i]
-		}
-	}
-	return name
-}
 
 // BoundTo returns what else tells the listening TCP socket fd from others of its
 // address: the interface, "" for any, and whether an IPv6 one refuses IPv4.
@@ -163,7 +180,7 @@ func ListenAddr(fd int) (addr netip.AddrPort, path string, err error) {
 	case *unix.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), "", nil
 	case *unix.SockaddrUnix:
-		return addr, finalPath(sa.Name), nil
+		return addr, finalPath(sa.Name), nil // "@name" of an abstract one
 	}
 	return addr, "", fmt.Errorf("inspect descriptor %d: neither TCP nor UNIX", fd)
 }
@@ -217,44 +234,6 @@ func (l *Loop) LocalAddr(fd int) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return l.raw.addrPort()
-}
-
-// Connect starts a nonblocking TCP connection to addr; Writable tells its end,
-// together with Failed if it failed (see SocketError).
-func (l *Loop) Connect(addr netip.AddrPort, keepalive bool) (fd int, err error) {
-	fd, err = unix.Socket(family(addr.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err == nil && keepalive {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	}
-	if err == nil {
-		l.raw.set(addr)
-		_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&l.raw.any)), uintptr(l.raw.len))
-		if errno != 0 && errno != unix.EINPROGRESS {
-			err = errno
-		}
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
-// ConnectUnix starts a connection to the UNIX stream socket at path.
-func (l *Loop) ConnectUnix(path string) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	if err = unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		_ = unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
 }
 
 // SocketError takes the pending error of fd; nil if there is none.

@@ -22,7 +22,7 @@ func unixConf(path string, servers ...string) *config.Config {
 func TestAdoptedUnixSocketServesItsBacklog(t *testing.T) {
 	s := serve(t, named("s1"))
 	path := filepath.Join(t.TempDir(), "front.sock")
-	fd, err := evloop.ListenUnix(path, 0)
+	fd, err := evloop.ListenUnix(path, 0, evloop.Owner{UID: -1, GID: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

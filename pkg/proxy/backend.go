@@ -30,7 +30,9 @@ type backend struct {
 	weights  []int             // scratch of reweigh
 	life
 	queue queue
-	full  func(i int) bool // bound once: a closure for each pick would allocate
+	// direct takes all sessions, with "dispatch" or "option transparent"; else nil.
+	direct *server
+	full   func(i int) bool // bound once: a closure for each pick would allocate
 }
 
 func newBackend(name string) *backend {
@@ -62,6 +64,7 @@ func (b *backend) takeOver(conf *config.Proxy, found map[string]netip.Addr, fres
 		old[s.name] = s
 	}
 	b.conf, b.policy = conf, &policy{method: methodOf(conf)}
+	b.direct = b.newDirect(conf)
 	b.servers = make([]*server, len(conf.Servers))
 	for i := range conf.Servers {
 		sc := &conf.Servers[i]
@@ -169,11 +172,8 @@ func (b *backend) enter() (*config.Proxy, *policy) {
 	return b.conf, b.policy
 }
 
-// leave counts a session out, with its bytes.
-func (b *backend) leave(in, out int64) {
-	b.conns.Add(-1)
-	b.stats.addBytes(in, out)
-}
+// leave counts a session out.
+func (b *backend) leave() { b.conns.Add(-1) }
 
 // reweigh tells the chooser which servers take connections: those that are up, of
 // the backups the first, or all with "option allbackups"; without any, those that
@@ -212,6 +212,10 @@ func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
 	s.key = s.balanceKey()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.direct != nil {
+		b.direct.count()
+		return b.direct, assignServer
+	}
 	if b.weighted == 0 {
 		return nil, assignNone
 	}
@@ -231,10 +235,7 @@ func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
 // take counts one more session at server i. mu is held.
 func (b *backend) take(i int) *server {
 	srv := b.servers[i]
-	srv.served++
-	srv.current.Store(int64(srv.served))
-	srv.stats.sessions.Add(1)
-	srv.stats.peak(int64(srv.served))
+	srv.count()
 	b.chooser.of(i).SetLoad(i, srv.served)
 	return srv
 }

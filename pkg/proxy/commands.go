@@ -123,6 +123,9 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 	all.Status, all.Weight = "DOWN", int64(b.weight())
 	now := time.Now()
 	all.SinceChange, all.CheckDowns, all.Downtime = seconds(now.Sub(b.since)), new(b.downs), new(seconds(b.downFor(now)))
+	if b.direct != nil {
+		all.Status = "UP"
+	}
 	var stats []ctl.Stat
 	for _, srv := range b.servers {
 		s := srv.stats.record()
@@ -170,7 +173,7 @@ func (p *proxyStats) record() ctl.Stat {
 	return ctl.Stat{
 		SessionsTotal: p.sessions.Load(), SessionsMax: p.peakSessions.Load(),
 		BytesIn: p.bytesIn.Load(), BytesOut: p.bytesOut.Load(),
-		ConnectErrors: p.connectErrors.Load(), Retries: p.retries.Load(), Redispatches: p.redispatches.Load(),
+		RequestErrors: p.requestErrors.Load(), ConnectErrors: p.connectErrors.Load(), Retries: p.retries.Load(), Redispatches: p.redispatches.Load(),
 	}
 }
 
@@ -208,7 +211,7 @@ func (e *Engine) showSess(ctx context.Context, _ *ctl.Request, w io.Writer) erro
 // describe returns a line for each of the worker's sessions.
 func (w *worker) describe(thread int) []string {
 	lines := make([]string, 0, w.count)
-	states := [...]string{stateQueued: "queued", statePausing: "pausing", stateConnecting: "connecting", stateRelay: "relay", stateClosed: "closed"}
+	states := [...]string{stateQueued: "queued", statePausing: "pausing", stateConnecting: "connecting", stateRelay: "relay", stateClosed: "closed", stateIntroduction: "introduction"}
 	for s := w.sessions; s != nil; s = s.next {
 		be, srv := "<NONE>", "<none>"
 		if s.be != nil {

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/sluice-lb/sluice/pkg/evloop"
@@ -13,6 +11,7 @@ import (
 var (
 	errConnectTimeout = errors.New("connection timed out")
 	errUnresolved     = errors.New("host name not resolved")
+	errNoDestination  = errors.New("the client's destination is not known")
 )
 
 // retryPause is how long a session waits before it tries the same server again
@@ -98,27 +97,6 @@ func (s *session) connect() {
 	s.arm(limit)
 }
 
-// dial starts a connection to the assigned server.
-func (s *session) dial() (int, error) {
-	t := s.srv.target.Load()
-	if t.path != "" {
-		return s.w.loop.ConnectUnix(t.path)
-	}
-	if !t.addr.IsValid() {
-		return -1, errUnresolved
-	}
-	port := t.port
-	if t.portRelative {
-		local := s.listener.addr.Port() // the port that the client connected to
-		s.srv.lastPort.Store(int32(local))
-		port += int(local)
-	}
-	if port < 1 || port > 65535 {
-		return -1, fmt.Errorf("port %d is out of range", port)
-	}
-	return s.w.loop.Connect(netip.AddrPortFrom(t.addr, uint16(port)), s.beConf.ServerKeepalive)
-}
-
 // connectEvent handles the outcome of a connection attempt.
 func (s *session) connectEvent(e *endpoint) {
 	if e.failed {
@@ -140,6 +118,7 @@ func (s *session) attemptFailed(err error) {
 		s.w.loop.Close(int(fd))
 		s.ends[serverEnd].fd = -1
 	}
+	s.returnPort()
 	s.srv.stats.connectErrors.Add(1)
 	s.be.stats.connectErrors.Add(1)
 	local := isLocalFailure(err)
@@ -168,6 +147,9 @@ func (s *session) attemptFailed(err error) {
 
 // isLocalFailure tells faults of this machine from those of the server.
 func isLocalFailure(err error) bool {
+	if _, ok := err.(evloop.SourceError); ok {
+		return true
+	}
 	for _, e := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS, unix.EADDRNOTAVAIL, unix.EAGAIN} {
 		if err == e {
 			return true

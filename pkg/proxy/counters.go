@@ -9,6 +9,7 @@ type proxyStats struct {
 	peakSessions                atomic.Int64
 	connectErrors, retries      atomic.Int64
 	redispatches, queueTimeouts atomic.Int64
+	requestErrors               atomic.Int64 // connections without the PROXY header that must come
 }
 
 // addBytes counts bytes from and to clients.

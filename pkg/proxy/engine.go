@@ -51,7 +51,9 @@ type Engine struct {
 
 	conns   atomic.Int64 // over all frontends
 	maxconn atomic.Int64
-	paused  atomic.Int64 // acceptors that wait for a place
+	// noSplice has all flows copied.
+	noSplice atomic.Bool
+	paused   atomic.Int64 // acceptors that wait for a place
 	// What a soft stop waits for beside conns: listeners that the loops let go, and
 	// connections whose last bytes are on their way.
 	dropping, lingering atomic.Int64
@@ -140,6 +142,7 @@ func (e *Engine) Reload(conf *config.Config) error {
 		return err
 	}
 	e.maxconn.Store(maxconn)
+	e.noSplice.Store(conf.Global.NoSplice)
 	e.commit(conf, plan)
 	return nil
 }
@@ -206,7 +209,7 @@ func appendError(errs *multierror.Error, err error) *multierror.Error {
 // socket each, between which the kernel shares the connections.
 func (e *Engine) prepareBind(c *change, p *config.Proxy, b *config.Bind) error {
 	key := e.bindKey(b)
-	if b.Path != "" && c.listeners[key] != nil {
+	if bindPath(b) != "" && c.listeners[key] != nil {
 		return fmt.Errorf("%s: %s %s: %s is bound twice", b.Pos, p.Kind, p.Name, key)
 	}
 	for n := 2; c.listeners[key] != nil; n++ {

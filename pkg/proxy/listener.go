@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/user"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/sluice-lb/sluice/pkg/config"
@@ -16,8 +18,8 @@ import (
 type listener struct {
 	key   string
 	addr  netip.AddrPort // invalid for a UNIX socket
-	path  string
-	file  os.FileInfo // of path when it was bound: a successor may take the name
+	path  string         // of a UNIX socket; "@name" of an abstract one
+	file  os.FileInfo    // of path when it was bound: a successor may take the name
 	fd    int
 	conns atomic.Int64
 	// adopted: somebody else has the socket too, as long as it is not kept.
@@ -31,7 +33,24 @@ type listener struct {
 // bindKey names what a bind line binds, apart from limits that can be changed on
 // an open socket.
 func (e *Engine) bindKey(b *config.Bind) string {
-	return socketKey(b.Addr, b.Path, b.Interface, e.v6only(b))
+	key := socketKey(b.Addr, bindPath(b), b.Interface, e.v6only(b))
+	if o := b.Options; o != nil {
+		if o.Namespace != "" {
+			key += ",namespace=" + o.Namespace
+		}
+		if o.Transparent {
+			key += ",transparent"
+		}
+	}
+	return key
+}
+
+// bindPath is the name of b's UNIX socket: a path, "@name" of an abstract one, "".
+func bindPath(b *config.Bind) string {
+	if b.Abstract != "" {
+		return "@" + b.Abstract
+	}
+	return b.Path
 }
 
 func socketKey(addr netip.AddrPort, path, iface string, v6only bool) string {
@@ -56,14 +75,17 @@ func (e *Engine) v6only(b *config.Bind) bool {
 
 // openListener binds b, or takes over the socket that adopted has for it.
 func (e *Engine) openListener(b *config.Bind, conf *config.Proxy, adopted adoptedSockets) (*listener, error) {
-	l := &listener{key: e.bindKey(b), addr: b.Addr, path: b.Path}
+	l := &listener{key: e.bindKey(b), addr: b.Addr, path: bindPath(b)}
 	o := e.listenOptions(b, conf)
-	var err error
+	owner, err := socketOwner(b.Options)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s %s: %w", b.Pos, conf.Kind, conf.Name, err)
+	}
 	if fd, ok := adopted.take(l.key); ok {
 		l.fd, l.adopted = fd, true
 		err = l.tune(o)
-	} else if b.Path != "" {
-		l.fd, err = evloop.ListenUnix(b.Path, o.Backlog)
+	} else if l.path != "" {
+		l.fd, err = evloop.ListenUnix(l.path, o.Backlog, owner)
 	} else {
 		l.fd, err = evloop.Listen(b.Addr, o)
 	}
@@ -81,7 +103,49 @@ func (e *Engine) listenOptions(b *config.Bind, conf *config.Proxy) evloop.Listen
 	if backlog == 0 {
 		backlog = conf.Backlog
 	}
-	return evloop.ListenOptions{Backlog: backlog, V6Only: e.v6only(b), Interface: b.Interface, Keepalive: conf.ClientKeepalive}
+	o := evloop.ListenOptions{Backlog: backlog, V6Only: e.v6only(b), Interface: b.Interface,
+		NoQuickAck: conf.Flags.SmartAccept, Keepalive: keepalive(conf.ClientKeepalive, conf.ClientProbes)}
+	if x := b.Options; x != nil {
+		o.Namespace, o.DeferAccept, o.FastOpen, o.Transparent = x.Namespace, x.DeferAccept, x.TFO, x.Transparent
+		o.MSS, o.UserTimeout = max(x.MSS, 0), int(x.TCPUserTimeout.Milliseconds())
+	}
+	return o
+}
+
+func keepalive(on bool, probes config.Keepalive) evloop.Keepalive {
+	return evloop.Keepalive{On: on, Count: probes.Count, Idle: int(probes.Idle.Seconds()), Interval: int(probes.Interval.Seconds())}
+}
+
+// socketOwner finds out who may connect to a UNIX socket. A number is an id.
+func socketOwner(o *config.BindOptions) (evloop.Owner, error) {
+	owner := evloop.Owner{UID: -1, GID: -1}
+	if o == nil {
+		return owner, nil
+	}
+	owner.Mode = o.Mode
+	if o.User != "" {
+		id, err := strconv.Atoi(o.User)
+		if err != nil {
+			u, err := user.Lookup(o.User)
+			if err != nil {
+				return owner, err
+			}
+			id, _ = strconv.Atoi(u.Uid)
+		}
+		owner.UID = id
+	}
+	if o.Group != "" {
+		id, err := strconv.Atoi(o.Group)
+		if err != nil {
+			g, err := user.LookupGroup(o.Group)
+			if err != nil {
+				return owner, err
+			}
+			id, _ = strconv.Atoi(g.Gid)
+		}
+		owner.GID = id
+	}
+	return owner, nil
 }
 
 // tune brings a socket that listens already in line with its bind line.

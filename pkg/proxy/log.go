@@ -19,7 +19,43 @@ func (s *session) log(who, when byte) {
 		return
 	}
 	s.logged = true
-	b := s.w.line[:0]
+	wrong := s.wrong(who)
+	if !wrong && s.feConf.Flags.DontLogNormal {
+		return
+	}
+	b := s.appendClient(s.w.line[:0])
+	b = append(b, s.fe.name...)
+	b = append(b, ' ')
+	b = s.appendServer(b)
+	b = s.appendTimes(b)
+	b = s.appendEarly(b)
+	b = strconv.AppendInt(b, s.half[serverEnd].bytes, 10)
+	b = append(b, ' ', who, when, ' ')
+	b = s.appendCounts(b)
+	s.w.line = b
+	logger.emit(s.severity(wrong), s.ended(), b)
+}
+
+// ended is the moment of the line.
+func (s *session) ended() time.Time {
+	return s.accepted.Add(time.Duration(s.w.loop.Now()-s.begun) * time.Millisecond)
+}
+
+// wrong reports whether a session that ended like this is no normal one.
+func (s *session) wrong(who byte) bool {
+	return who != byNobody || s.redispatched || s.retries > 0
+}
+
+// severity is the level of a line.
+func (s *session) severity(wrong bool) int {
+	if wrong && s.feConf.Flags.LogSeparateErrors {
+		return severityErr
+	}
+	return severityInfo
+}
+
+// appendClient adds "client:port [accept date] ".
+func (s *session) appendClient(b []byte) []byte {
 	if s.client.IsValid() {
 		b = s.client.Addr().AppendTo(b)
 		b = append(b, ':')
@@ -30,18 +66,7 @@ func (s *session) log(who, when byte) {
 	}
 	b = append(b, " ["...)
 	b = s.accepted.AppendFormat(b, "02/Jan/2006:15:04:05.000")
-	b = append(b, "] "...)
-	b = append(b, s.fe.name...)
-	b = append(b, ' ')
-	b = s.appendServer(b)
-	b = s.appendTimes(b)
-	b = s.appendEarly(b)
-	b = strconv.AppendInt(b, s.half[serverEnd].bytes, 10)
-	b = append(b, ' ', who, when, ' ')
-	b = s.appendCounts(b)
-	s.w.line = b
-	ended := s.accepted.Add(time.Duration(s.w.loop.Now()-s.begun) * time.Millisecond)
-	logger.emit(severityInfo, ended, b)
+	return append(b, "] "...)
 }
 
 // appendServer adds "backend/server".

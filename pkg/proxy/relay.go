@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/evloop"
 	"golang.org/x/sys/unix"
 )
@@ -20,8 +21,11 @@ type endpoint struct {
 	readable bool
 	writable bool
 	ended    bool // FIN, an error or urgent data arrived: a short read says nothing, read on
+	fin      bool // the peer sends no more
 	failed   bool // the connection is gone in both directions
 	broken   bool // by an error such as RST, not by FIN both ways
+	// independent: what it is sent is no activity of its own.
+	independent bool
 }
 
 // Event notes the conditions and lets the session go on.
@@ -36,6 +40,9 @@ func (e *endpoint) Event(ev evloop.Events) {
 	if ev&(ended|evloop.Urgent) != 0 {
 		e.ended = true
 	}
+	if ev&ended != 0 {
+		e.fin = true
+	}
 	if ev&evloop.Failed != 0 {
 		e.broken = true
 	}
@@ -45,15 +52,24 @@ func (e *endpoint) Event(ev evloop.Events) {
 	e.s.step(e)
 }
 
+// sent notes that bytes were written to e.
+func (e *endpoint) sent(now int64) {
+	if !e.independent {
+		e.last = now
+	}
+}
+
 // half is one direction of a relay. Bytes wait in at most one of held and pipe.
 type half struct {
 	held  *evloop.Buffer // read and not yet written; nil: none
 	pipe  *evloop.Pipe   // while a large flow is spliced
 	bytes int64          // taken from the source
 	full  uint8          // consecutive reads that filled the scratch buffer
-	eof   bool           // the source sent FIN
-	shut  bool           // FIN was passed on
-	cut   bool           // the destination takes no more: nothing is read any more
+	// spliceAt is how many of them make the flow a spliced one; 0: it is always copied.
+	spliceAt uint8
+	eof      bool // the source sent FIN
+	shut     bool // FIN was passed on
+	cut      bool // the destination takes no more: nothing is read any more
 }
 
 // waiting reports whether the half holds bytes.
@@ -72,6 +88,29 @@ const (
 	// spliceAfter is how many full reads in a row mark a large flow.
 	spliceAfter = 4
 )
+
+// spliceThreshold is spliceAt of half i. Without any option large flows are
+// spliced. "option splice-request" and "splice-response" do it with the first full
+// read; "no option" of these, or of "splice-auto", has a direction copied, and so
+// has "nosplice" both.
+func spliceThreshold(never bool, i int, sides ...config.Splice) uint8 {
+	at := uint8(spliceAfter)
+	for _, side := range sides {
+		want := side.Request
+		if i == serverEnd {
+			want = side.Response
+		}
+		switch {
+		case never:
+			return 0
+		case want == config.SwitchOn:
+			return 1
+		case want == config.SwitchOff, side.Auto == config.SwitchOff:
+			at = 0
+		}
+	}
+	return at
+}
 
 // pumpResult says why a pump ended.
 type pumpResult struct {
@@ -128,7 +167,7 @@ func (r *relay) pump(l *evloop.Loop, i int) pumpResult {
 				src.readable = false
 				return pumpResult{}
 			}
-		} else if h.full++; h.full == spliceAfter && h.held == nil {
+		} else if h.full++; h.full >= h.spliceAt && h.spliceAt > 0 && h.held == nil {
 			h.full = 0
 			h.pipe, _ = l.NewPipe() // without one, copying goes on
 		}
@@ -151,7 +190,7 @@ func (h *half) forward(l *evloop.Loop, dst *endpoint, p []byte) error {
 		return err
 	}
 	if n > 0 {
-		dst.last = l.Now()
+		dst.sent(l.Now())
 	}
 	if n < len(p) {
 		dst.writable = false
@@ -177,7 +216,7 @@ func (h *half) flush(l *evloop.Loop, dst *endpoint) error {
 		if err != nil {
 			return err
 		}
-		dst.last = l.Now()
+		dst.sent(l.Now())
 		if h.held == nil {
 			continue
 		}

@@ -13,6 +13,7 @@ type server struct {
 	backend *backend
 	stats   proxyStats
 	target  atomic.Pointer[target]
+	route   atomic.Pointer[route]
 	current atomic.Int64 // copy of served for statistics
 	// lastPort is the port the last client connected to, which relative ports
 	// refer to when the server is probed.
@@ -54,6 +55,7 @@ func (s *server) configure(conf *config.Server, index int, found map[string]neti
 		s.suspect = false
 	}
 	s.target.Store(t)
+	s.route.Store(newRoute(s.backend.conf, conf, s.route.Load()))
 	s.located = t.path != "" || t.addr.IsValid()
 	return moved
 }
@@ -68,6 +70,30 @@ func targetOf(conf *config.Server, found map[string]netip.Addr, known *target) *
 		t.addr = known.addr // keep what was resolved before
 	}
 	return t
+}
+
+// newDirect makes what "dispatch" and "option transparent" connect to: a server
+// that no list has. Both pass over the servers of the backend. mu is held.
+func (b *backend) newDirect(conf *config.Proxy) *server {
+	t := &target{path: conf.DispatchPath, addr: conf.Dispatch.Addr(), port: int(conf.Dispatch.Port())}
+	if t.path == "" && !t.addr.IsValid() {
+		if !conf.Flags.Transparent {
+			return nil
+		}
+		t.addr, t.portRelative = netip.IPv4Unspecified(), true
+	}
+	s := &server{name: "<NOSRV>", backend: b, conf: &config.Server{}, index: -1, located: true}
+	s.target.Store(t)
+	s.route.Store(newRoute(conf, s.conf, nil))
+	return s
+}
+
+// count adds a session. backend.mu is held.
+func (s *server) count() {
+	s.served++
+	s.current.Store(int64(s.served))
+	s.stats.sessions.Add(1)
+	s.stats.peak(int64(s.served))
 }
 
 // needsResolution reports whether the server is known by a host name. backend.mu
@@ -89,7 +115,8 @@ func (s *server) isFull() bool { return s.conf.Maxconn > 0 && s.served >= s.conf
 
 // failed reports a connection attempt that failed through the server's fault.
 func (s *server) failed(err error) {
-	if w := s.watcher.Load(); w != nil {
+	w := s.watcher.Load()
+	if w != nil && !s.target.Load().addr.IsUnspecified() { // else it is the client's choice that failed
 		w.suspect(s, err)
 	}
 }

@@ -18,6 +18,7 @@ const (
 	stateConnecting              // to the server
 	stateRelay
 	stateClosed
+	stateIntroduction // waits for the PROXY header of the client
 )
 
 // Termination codes: the first character tells who ended the session, the second
@@ -51,12 +52,17 @@ type session struct {
 	beConf   *config.Proxy
 	bePolicy *policy
 	srv      *server // counted there while not nil
+	route    *route  // how srv is reached, in the present attempt
+	borrowed uint16  // source port of route's pool; 0: none
 
 	timer      evloop.Timer
 	prev, next *session // the worker's list
 
-	client   netip.AddrPort
-	accepted time.Time // wall clock, for the log
+	client    netip.AddrPort // who connected, or what the PROXY header says
+	dst       netip.AddrPort // where to; see destination
+	authority []byte         // host name from the PROXY header
+	accepted  time.Time      // wall clock, for the log
+	counted   [2]int64       // bytes of each half that the counters know
 	// Moments on the loop's clock, ms; -1: not reached.
 	begun, assigned, connected int64
 	attempt                    int64 // begin of the present state
@@ -76,7 +82,6 @@ type session struct {
 // start begins the session of an accepted connection.
 func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort) {
 	s.listener, s.fe, s.client = l, fe, client
-	fe.stats.sessions.Add(1)
 	fe.stats.peak(fe.conns.Load())
 	s.feConf = s.fe.conf.Load()
 	s.accepted = time.Now()
@@ -89,6 +94,22 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 		s.finish(byResource, whileConnecting)
 		return
 	}
+	if o := l.bind.Load().Options; o != nil {
+		if o.MSS < 0 {
+			evloop.ShrinkMSS(fd, -o.MSS)
+		}
+		if o.AcceptProxy {
+			s.awaitIntroduction()
+			return
+		}
+	}
+	s.begin()
+}
+
+// begin looks for a server once the client is known.
+func (s *session) begin() {
+	s.fe.stats.sessions.Add(1)
+	s.ends[clientEnd].independent = s.feConf.Flags.IndependentStreams
 	if s.be = s.fe.backend.Load(); s.be == nil {
 		s.finish(byServer, whileConnecting)
 		return
@@ -112,13 +133,25 @@ func (s *session) step(e *endpoint) {
 		s.watchClient(e, whileQueued)
 	case statePausing:
 		s.watchClient(e, whileConnecting)
+	case stateIntroduction:
+		s.readIntroduction(e)
 	}
 }
 
+// destination is where the client wanted to go: what it connected to, or what its
+// PROXY header says; invalid for a UNIX socket.
+func (s *session) destination() netip.AddrPort {
+	if fd := s.ends[clientEnd].fd; !s.dst.IsValid() && s.listener.path == "" && fd >= 0 {
+		s.dst = s.w.loop.Destination(int(fd))
+	}
+	return s.dst
+}
+
 // watchClient ends a session whose client is gone before a server was reached. A
-// client that only half-closed still waits for its answer.
+// client that sent something and half-closed still waits for its answer, unless
+// "option abortonclose" says otherwise.
 func (s *session) watchClient(e *endpoint, when byte) {
-	if e.failed {
+	if e.failed || e.fin && (s.beConf.Flags.AbortOnClose || !s.clientSpoke()) {
 		s.finish(byClient, when)
 	}
 }
@@ -171,6 +204,10 @@ func (s *session) relayOn() {
 		if s.half[i].shut || !s.half[i].delivered() {
 			continue
 		}
+		if s.noLinger(1 - i) {
+			s.cutOff(1 - i)
+			continue
+		}
 		if err := s.passFin(i); err != nil {
 			if s.lost(1 - i) {
 				return
@@ -180,10 +217,33 @@ func (s *session) relayOn() {
 		}
 		s.armRelay() // client-fin and server-fin may be due earlier
 	}
+	if s.finished() { // by cutting an end off
+		s.finish(byNobody, byNobody)
+		return
+	}
+	if s.feConf.Flags.ContStats {
+		s.countBytes()
+	}
 	if more && !s.deferred {
 		s.deferred = true
 		s.w.loop.Later(s)
 	}
+}
+
+// noLinger reports whether "option nolinger" holds for an end.
+func (s *session) noLinger(end int) bool {
+	if end == clientEnd {
+		return s.feConf.Flags.NoLinger
+	}
+	return s.beConf != nil && s.beConf.Flags.NoLinger
+}
+
+// cutOff closes an end with RST in place of FIN. Nothing more is read from it.
+func (s *session) cutOff(end int) {
+	evloop.ResetOnClose(int(s.ends[end].fd))
+	s.w.loop.Close(int(s.ends[end].fd))
+	s.ends[end].fd = -1
+	s.half[end].eof, s.half[1-end].shut = true, true
 }
 
 // lost notes that an end takes nothing any more. What it sent before still counts:
@@ -218,9 +278,16 @@ func (s *session) established() {
 	now := s.w.loop.Now()
 	s.state, s.connected, s.attempt = stateRelay, now, now
 	s.ends[clientEnd].last, s.ends[serverEnd].last = now, now
+	s.ends[serverEnd].independent = s.beConf.Flags.IndependentStreams
+	for i := range s.half {
+		s.half[i].spliceAt = spliceThreshold(s.w.e.noSplice.Load(), i, s.feConf.Splice, s.beConf.Splice)
+	}
 	s.armRelay()
 	if s.feConf.LogASAP {
 		s.log(byNobody, byNobody)
+	}
+	if s.route.proxyVersion != 0 && !s.introduce() {
+		return
 	}
 	s.relayOn()
 }
@@ -238,24 +305,40 @@ func (s *session) finish(who, when byte) {
 	}
 	for i := range s.ends {
 		if fd := s.ends[i].fd; fd >= 0 {
+			if s.noLinger(i) {
+				evloop.ResetOnClose(int(fd))
+			}
 			loop.Close(int(fd))
 			s.ends[i].fd = -1
 		}
 	}
+	s.returnPort()
 	srv := s.srv // for the log, which names it after its place was given back
+	s.countBytes()
 	if srv != nil {
-		srv.stats.addBytes(s.half[clientEnd].bytes, s.half[serverEnd].bytes)
 		s.be.release(srv)
 	}
 	if s.be != nil {
-		s.be.leave(s.half[clientEnd].bytes, s.half[serverEnd].bytes)
+		s.be.leave()
 	}
-	s.fe.stats.addBytes(s.half[clientEnd].bytes, s.half[serverEnd].bytes)
-	if !s.logged && (!s.feConf.DontLogNull || s.half[clientEnd].bytes+s.half[serverEnd].bytes > 0) {
+	if !s.logged && (!s.feConf.DontLogNull || s.half[clientEnd].bytes > 0) {
 		s.log(who, when)
 	}
 	s.srv = nil
 	s.w.free(s)
+}
+
+// countBytes adds what was relayed since it was last called to the counters.
+func (s *session) countBytes() {
+	in, out := s.half[clientEnd].bytes-s.counted[clientEnd], s.half[serverEnd].bytes-s.counted[serverEnd]
+	s.counted = [2]int64{s.half[clientEnd].bytes, s.half[serverEnd].bytes}
+	s.fe.stats.addBytes(in, out)
+	if s.be != nil {
+		s.be.stats.addBytes(in, out)
+	}
+	if s.srv != nil {
+		s.srv.stats.addBytes(in, out)
+	}
 }
 
 // Expired is called when the session's timer ran out.
@@ -269,6 +352,8 @@ func (s *session) Expired() {
 		s.connect()
 	case stateConnecting:
 		s.attemptFailed(errConnectTimeout)
+	case stateIntroduction:
+		s.refuseIntroduction(introTimeout)
 	case stateRelay:
 		for i := range s.ends {
 			if at := s.idleDeadline(i); at > 0 && at <= now {
