@@ -147,11 +147,24 @@ func (s *session) destination() netip.AddrPort {
 	return s.dst
 }
 
-// watchClient ends a session whose client is gone before a server was reached. A
-// client that sent something and half-closed still waits for its answer, unless
-// "option abortonclose" says otherwise.
+// watchClient ends a session whose client is gone before a server was reached. One
+// that closed its side gets the rest of the turn, in which a server may be.
 func (s *session) watchClient(e *endpoint, when byte) {
-	if e.failed || e.fin && (s.beConf.Flags.AbortOnClose || !s.clientSpoke()) {
+	if e.failed {
+		s.finish(byClient, when)
+		return
+	}
+	if e.fin && !s.deferred {
+		s.deferred = true
+		s.w.loop.Later(s)
+	}
+}
+
+// leave ends a session whose client has closed its side before a server was
+// reached. A client that sent something still waits for its answer, unless "option
+// abortonclose" says otherwise.
+func (s *session) leave(when byte) {
+	if s.ends[clientEnd].fin && (s.beConf.Flags.AbortOnClose || !s.clientSpoke()) {
 		s.finish(byClient, when)
 	}
 }
@@ -159,8 +172,13 @@ func (s *session) watchClient(e *endpoint, when byte) {
 // Continue takes the session's next share of a turn.
 func (s *session) Continue() {
 	s.deferred = false
-	if s.state == stateRelay {
+	switch s.state {
+	case stateRelay:
 		s.relayOn()
+	case stateQueued:
+		s.leave(whileQueued)
+	case stateConnecting, statePausing:
+		s.leave(whileConnecting)
 	}
 }
 
@@ -204,8 +222,8 @@ func (s *session) relayOn() {
 		if s.half[i].shut || !s.half[i].delivered() {
 			continue
 		}
-		if s.noLinger(1 - i) {
-			s.cutOff(1 - i)
+		if i == clientEnd && s.noLinger(serverEnd) {
+			s.cutOffServer()
 			continue
 		}
 		if err := s.passFin(i); err != nil {
@@ -217,7 +235,7 @@ func (s *session) relayOn() {
 		}
 		s.armRelay() // client-fin and server-fin may be due earlier
 	}
-	if s.finished() { // by cutting an end off
+	if s.finished() { // by cutting the server off
 		s.finish(byNobody, byNobody)
 		return
 	}
@@ -238,12 +256,15 @@ func (s *session) noLinger(end int) bool {
 	return s.beConf != nil && s.beConf.Flags.NoLinger
 }
 
-// cutOff closes an end with RST in place of FIN. Nothing more is read from it.
-func (s *session) cutOff(end int) {
-	evloop.ResetOnClose(int(s.ends[end].fd))
-	s.w.loop.Close(int(s.ends[end].fd))
-	s.ends[end].fd = -1
-	s.half[end].eof, s.half[1-end].shut = true, true
+// cutOffServer closes the server's end with RST in place of FIN, as HAProxy does
+// with "option nolinger". Nothing more is read from it. The client's end gets FIN
+// and a reset at the end only.
+func (s *session) cutOffServer() {
+	e := &s.ends[serverEnd]
+	evloop.ResetOnClose(int(e.fd))
+	s.w.loop.Close(int(e.fd))
+	e.fd = -1
+	s.half[serverEnd].eof, s.half[clientEnd].shut = true, true
 }
 
 // lost notes that an end takes nothing any more. What it sent before still counts:

@@ -1,0 +1,200 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ending is one way a session goes, which HAProxy and this proxy are to log alike.
+type ending struct {
+	name   string
+	lines  string // of the listen section
+	server func(*net.TCPConn)
+	client func(*net.TCPConn)
+	silent bool // no line is logged
+}
+
+// quiet reads until the end of the stream and stays.
+func quiet(c *net.TCPConn) {
+	_, _ = io.Copy(io.Discard, c)
+	time.Sleep(600 * time.Millisecond)
+}
+
+func drain(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }
+
+func say(text string) func(*net.TCPConn) {
+	return func(c *net.TCPConn) { _, _ = io.WriteString(c, text) }
+}
+
+func halfClose(c *net.TCPConn) {
+	_, _ = io.WriteString(c, "hello")
+	_ = c.CloseWrite()
+	_, _ = io.Copy(io.Discard, c)
+}
+
+func endings() []ending {
+	nothing := func(*net.TCPConn) {}
+	return []ending{
+		{name: "client silent", lines: "timeout client 200ms", server: drain, client: drain},
+		{name: "server silent", lines: "timeout server 200ms", server: drain, client: drain},
+		{name: "tunnel replaces both", lines: "timeout client 50ms\n\ttimeout server 50ms\n\ttimeout tunnel 300ms", server: drain, client: drain},
+		{name: "client-fin after the server's FIN", lines: "timeout client-fin 200ms", server: say("bye"), client: quiet},
+		{name: "server-fin after the client's FIN", lines: "timeout server-fin 200ms", server: quiet, client: halfClose},
+		{name: "client-fin cuts a tunnel short", lines: "timeout tunnel 5s\n\ttimeout client-fin 200ms", server: say("bye"), client: quiet},
+		{name: "normal", server: echo, client: halfClose},
+		{name: "nolinger towards the client", lines: "option nolinger", server: say("bye"), client: quiet},
+		{name: "no client bytes", lines: "option dontlognull", server: say("bye"), client: nothing, silent: true},
+		{name: "client bytes", lines: "option dontlognull", server: echo, client: halfClose},
+		{name: "normal not logged", lines: "option dontlog-normal", server: echo, client: halfClose, silent: true},
+		{name: "fault logged", lines: "option dontlog-normal\n\ttimeout client 200ms", server: drain, client: drain},
+		{name: "busy server keeps the client", lines: "timeout client 300ms\n\ttimeout server 900ms", server: chatty(8), client: drain},
+		{name: "logasap", lines: "option logasap", server: echo, client: halfClose},
+	}
+}
+
+// chatty says something every 100 ms, n times, and then nothing.
+func chatty(n int) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
+		for range n {
+			if _, err := c.Write([]byte{'x'}); err != nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		drain(c)
+	}
+}
+
+// TestEndingsLikeHAProxy compares how sessions end: code, bytes and time in the log.
+func TestEndingsLikeHAProxy(t *testing.T) {
+	lines := udpLines(t)
+	head := "defaults\n\tmode tcp\n\ttimeout client 10s\n\ttimeout server 10s\n\ttimeout connect 10s\n\toption tcplog\n\tlog " + lines.addr + " local0\n"
+	theirs, ours := head, head
+	var at [][2]netip.AddrPort
+	for i, e := range endings() {
+		s := serve(t, e.server)
+		// Addresses of their own: nothing else takes their ports in between.
+		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 5, 0, byte(i + 1)}), freeAddr(t).Port())
+		b := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 6, 0, byte(i + 1)}), freeAddr(t).Port())
+		at = append(at, [2]netip.AddrPort{a, b})
+		section := "listen e%d-%s\n\tbind %s\n\t%s\n\tserver s1 %s\n"
+		theirs += fmt.Sprintf(section, i, "theirs", a, e.lines, s.Addr())
+		ours += fmt.Sprintf(section, i, "ours", b, e.lines, s.Addr())
+	}
+	startJudge(t, theirs)
+	startRig(t, parseConf(t, ours), Options{})
+	for i, e := range endings() {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			var ends [2]string
+			for k, addr := range at[i] {
+				c, err := net.Dial("tcp", addr.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = c.SetDeadline(time.Now().Add(patience))
+				e.client(c.(*net.TCPConn))
+				_ = c.Close()
+				name := fmt.Sprintf(" e%d-%s ", i, [2]string{"theirs", "ours"}[k])
+				if ends[k] = lines.ending(name, e.silent); (ends[k] == "") != e.silent {
+					t.Errorf("%s logs %q", [2]string{"haproxy", "we"}[k], ends[k])
+				}
+			}
+			if !sameEnding(ends[0], ends[1]) {
+				t.Errorf("haproxy logs %q, we log %q", ends[0], ends[1])
+			}
+		})
+	}
+}
+
+// sameEnding compares "time bytes code" with some tolerance for the time.
+func sameEnding(a, b string) bool {
+	x, y := strings.Fields(a), strings.Fields(b)
+	if len(x) != 3 || len(y) != 3 {
+		return len(x) == len(y)
+	}
+	m, _ := strconv.Atoi(strings.TrimPrefix(x[0], "+"))
+	n, _ := strconv.Atoi(strings.TrimPrefix(y[0], "+"))
+	return max(m-n, n-m) < 150 && x[1] == y[1] && x[2] == y[2]
+}
+
+// udpLog collects lines that come as datagrams.
+type udpLog struct {
+	*logBuffer
+	addr string
+}
+
+func udpLines(t *testing.T) udpLog {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	l := udpLog{newLogBuffer(), conn.LocalAddr().String()}
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, _, err := conn.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			_, _ = l.Write(append(b[:n:n], '\n'))
+		}
+	}()
+	return l
+}
+
+// ending waits for the line of a session and returns its "time bytes code". With
+// silent it only waits as long as a line might need.
+func (l udpLog) ending(name string, silent bool) string {
+	limit := patience
+	if silent {
+		limit = 200 * time.Millisecond
+	}
+	deadline := time.After(limit)
+	for {
+		l.mu.Lock()
+		text, changed := l.buf.String(), l.changed
+		l.mu.Unlock()
+		if _, line, found := strings.Cut(text, name); found {
+			f := strings.Fields(line) // backend/server Tw/Tc/Tt bytes code ...
+			times := strings.Split(f[1], "/")
+			return times[2] + " " + f[2] + " " + f[3]
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			return ""
+		}
+	}
+}
+
+// With "option nolinger" the server gets RST in place of the client's FIN.
+func TestNoLingerResetsServer(t *testing.T) {
+	failed := make(chan error, 1)
+	s := serve(t, func(c *net.TCPConn) {
+		_, err := io.Copy(io.Discard, c)
+		failed <- err
+	})
+	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
+	conf.Proxies[1].Flags.NoLinger = true
+	r := startRig(t, conf, Options{})
+	c := r.dial()
+	_, _ = io.WriteString(c, "hello")
+	_ = c.CloseWrite()
+	if err := <-failed; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server reads %v at the end", err)
+	}
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Errorf("the client reads %v at the end", err)
+	}
+}
