@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"pkg/vrrp":       {},
 	"pkg/netcfg":     {},
 	"pkg/appliance":  {},
-	"pkg/rules":      {"pkg/config", "pkg/stick"},
+	"pkg/rules":      {"pkg/config"},
 	"pkg/check":      {"pkg/config"},
 	"pkg/proxy":      {"pkg/config", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/ctl"},
 	"pkg/supervisor": {"pkg/ctl"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,39 @@ type ACLTest struct {
 	ID         int  // "-u"; -1: none
 	Patterns   []Pattern
 	Files      []string // "-f"
+	Texts      []string // what the files contain
+}
+
+// All returns the patterns of the line and those of its files; numbers, addresses
+// and networks are read.
+func (t *ACLTest) All() iter.Seq[Pattern] {
+	return func(yield func(Pattern) bool) {
+		for _, p := range t.Patterns {
+			if !yield(p) {
+				return
+			}
+		}
+		for _, text := range t.Texts {
+			for line := range strings.Lines(text) {
+				p, fault := t.filePattern(line)
+				if p.Text != "" && fault == nil && !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// filePattern reads a line of a file, which may have no pattern.
+func (t *ACLTest) filePattern(line string) (Pattern, *patternFault) {
+	text := patternLine(line)
+	if t.Map {
+		text, _, _ = strings.Cut(strings.ReplaceAll(text, "\t", " "), " ")
+	}
+	if text == "" {
+		return Pattern{}, nil
+	}
+	return parsePattern(text, t.Match, !t.NoDNS)
 }
 
 // Condition is what stands behind "if" or "unless": the alternatives that "or"
@@ -87,7 +121,7 @@ var predefinedACLs = map[string]string{
 const aclForm = "acl <name> <fetch>[,<converter>]... [-i] [-n] [-m <method>] [-f <file>] [--] [<pattern>]..."
 
 var aclKeywordRows = []Keyword{
-	{Name: "acl", Where: inProxy, Args: "<name> <expression> [<flag>]... [<pattern>]...", Max: -1, State: Pending, Named: true,
+	{Name: "acl", Where: inProxy, Args: "<name> <expression> [<flag>]... [<pattern>]...", Max: -1, Named: true,
 		Help: "name a test of a sample for use in conditions", parse: parseACL},
 }
 
@@ -323,21 +357,14 @@ func (t *aclTester) file(arg Word) bool {
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
-		pattern := patternLine(line)
-		if t.test.Map {
-			pattern, _, _ = strings.Cut(strings.ReplaceAll(pattern, "\t", " "), " ")
-		}
-		if pattern == "" {
-			continue
-		}
-		if _, fault := parsePattern(pattern, t.test.Match, !t.test.NoDNS); fault != nil {
+		if _, fault := t.test.filePattern(line); fault != nil {
 			d := t.p.alert(arg, "%s at line %d of file '%s'", fault.msg, n, arg.Text)
 			d.Accepted, d.Unsupported = fault.accepted, fault.unsupported
 			return false
 		}
 	}
 	t.loaded = true
-	t.test.Files = append(t.test.Files, arg.Text)
+	t.test.Files, t.test.Texts = append(t.test.Files, arg.Text), append(t.test.Texts, text)
 	return true
 }
 

@@ -64,6 +64,7 @@ func (p *parser) term(words []Word, w Word, i int) (acl *ACL, last int) {
 				d.Suggest = nearest(w.Text, slices.Collect(maps.Keys(p.px.acls)))
 			}
 		}
+		p.admitPredefined(acl, w)
 		return acl, i
 	}
 	n := slices.IndexFunc(words[i+1:], func(w Word) bool { return w.Text == "}" })
@@ -97,5 +98,18 @@ func (p *parser) judgeTerm(acl *ACL, w Word, place Place) {
 			name = acl.Tests[0].Keyword
 		}
 		p.warn(w, "acl '%s' will never match because its samples come from %s, which is not available here", name, places).Accepted = "samples that are available in " + place.String()
+	}
+}
+
+// admitPredefined refuses a predefined ACL whose sample is not to be had yet.
+func (p *parser) admitPredefined(acl *ACL, w Word) {
+	if acl == nil || acl.Pos.Line > 0 || p.lineState != Done {
+		return
+	}
+	for i := range acl.Tests {
+		if row := p.samples.fetches[acl.Tests[i].Expr.Fetch]; row.State == Pending {
+			p.unsupported(w, "'%s' is not supported by this version yet: it needs '%s'", w.Text, row.Name)
+			return
+		}
 	}
 }

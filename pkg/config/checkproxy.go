@@ -49,7 +49,7 @@ func (p *parser) checkBalance(s *section) {
 		p.report(Warning, b.Pos, "'balance log-hash' of %s '%s' needs 'mode log', roundrobin is used", s.px.Kind, s.px.Name).Accepted = balanceForms
 	case b.Algorithm == "hash" && !p.judged[b.Pos]:
 		p.judged[b.Pos] = true
-		p.px = s
+		p.px, p.lineState = s, Done
 		p.at(s.hashed, func() { b.Expr, _, _ = p.parseExpr([]Word{s.hashed.word}, PlaceSetServer) })
 	}
 	if b.Algorithm == "" || !s.px.Kind.HasBackend() {

@@ -89,7 +89,9 @@ type parser struct {
 	line  int
 	width int    // bytes of the line
 	words []Word // reused from line to line
-	ifs   []conditional
+	// lineState is that of the line's keyword.
+	lineState State
+	ifs       []conditional
 
 	// The section being parsed.
 	section      Where // 0: none yet
@@ -348,6 +350,7 @@ func (p *parser) parseStatement(words []Word) {
 		return
 	}
 	before := p.alertCount
+	p.lineState = st.kw.State
 	if st.kw.parse != nil {
 		st.kw.parse(p, &st)
 	}

@@ -176,8 +176,9 @@ type exprParser struct {
 
 // exprStep is a fetch or converter that was read.
 type exprStep struct {
-	row *SampleRow
-	at  Word
+	row      *SampleRow
+	at       Word
+	variable bool // an operand is a variable
 }
 
 // here is the place of the next byte.
@@ -231,7 +232,7 @@ func (x *exprParser) step(row *SampleRow, name, what string) ([]Arg, bool) {
 	at := x.here()
 	at.Text = name
 	x.text = x.text[len(name):]
-	x.steps = append(x.steps, exprStep{row, at})
+	x.steps = append(x.steps, exprStep{row: row, at: at})
 	if row.Since != "" {
 		x.p.alert(at, "'%s' is not supported: it came with HAProxy %s, the language spoken here is that of %s",
 			name, row.Since, CompatVersion).Accepted = exprForm
@@ -242,6 +243,7 @@ func (x *exprParser) step(row *SampleRow, name, what string) ([]Arg, bool) {
 	if !ok {
 		return nil, false
 	}
+	x.steps[len(x.steps)-1].variable = row.In == TypeInt && len(args) == 1 && args[0].Type == ArgString && varFault(args[0].Text) == ""
 	if check := row.check; check != nil && (row.Converter || len(args) > 0) {
 		if f := check(&checker{p: x.p, name: row.Name, args: args}); f != nil {
 			if f.arg < len(places) {
@@ -314,12 +316,26 @@ func (x *exprParser) admitPlace(place Place) bool {
 	return false
 }
 
-// admitState refuses what the language has and this version has not.
+// admitState refuses what the language has and this version has not. What is merely
+// not there yet is reported unless the whole line is.
 func (x *exprParser) admitState() bool {
 	for _, s := range x.steps {
 		if s.row.State == Refused {
 			x.p.unsupported(s.at, "'%s' is not supported: %s", s.at.Text, s.row.Why)
 			return false
+		}
+	}
+	if x.p.lineState != Done {
+		return true
+	}
+	for _, s := range x.steps {
+		switch {
+		case s.row.State == Pending:
+			x.p.unsupported(s.at, "'%s' is not supported by this version yet", s.at.Text)
+			return true
+		case s.variable:
+			x.p.unsupported(s.at, "'%s' with a variable is not supported by this version yet", s.at.Text)
+			return true
 		}
 	}
 	return true

@@ -12,7 +12,7 @@ import (
 // exprOf parses an expression in a listen section.
 func exprOf(text string, place Place) (*Expr, []Word, []*Diagnostic) {
 	p := newParser(nil, Options{})
-	p.width, p.section = len(text), InListen
+	p.width, p.section, p.lineState = len(text), InListen, Pending // of a line that is refused as a whole
 	p.px = &section{px: &Proxy{Name: "l", Kind: Listen}}
 	words, _ := splitWords(text, p.lookup, nil)
 	e, rest, _ := p.parseExpr(words, place)
