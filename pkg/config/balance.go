@@ -27,7 +27,7 @@ type algorithm struct {
 // algorithms lists HAProxy's; the name ends at "(".
 var algorithms = []algorithm{
 	{"roundrobin", Done, nil}, {"leastconn", Done, nil}, {"static-rr", Done, nil}, {"first", Done, nil},
-	{"source", Done, nil}, {"random", Done, balanceRandom}, {"hash", Pending, balanceHash},
+	{"source", Done, nil}, {"random", Done, balanceRandom}, {"hash", Done, balanceHash},
 	{"rdp-cookie", Pending, balanceCookie}, {"sticky", Pending, nil}, {"log-hash", Pending, balanceLogHash},
 	{"uri", Refused, balanceURI}, {"url_param", Refused, balanceParam}, {"hdr", Refused, balanceHeader},
 }

@@ -9,9 +9,9 @@ import (
 // switchKeywords are the lines that choose backends and servers, and the places
 // for captured samples.
 var switchKeywords = []Keyword{
-	{Name: "use_backend", Where: inFront &^ InDefaults, Args: "<backend> [if | unless <condition>]", Min: 1, Max: -1, State: Pending,
+	{Name: "use_backend", Where: inFront &^ InDefaults, Args: "<backend> [if | unless <condition>]", Min: 1, Max: -1,
 		Help: "the backend of sessions for which a condition holds", parse: parseUseBackend},
-	{Name: "use-server", Where: inBack &^ InDefaults, Args: "<server> if | unless <condition>", Min: 1, Max: -1, State: Pending,
+	{Name: "use-server", Where: inBack &^ InDefaults, Args: "<server> if | unless <condition>", Min: 1, Max: -1,
 		Help: "the server of sessions for which a condition holds", parse: parseUseServer},
 	{Name: "force-persist", Where: inBack &^ InDefaults, Args: "if | unless <condition>", Max: -1, State: Pending,
 		Help: "keep sessions at their server though it is down", parse: parsePersistRule},
@@ -27,6 +27,16 @@ var switchKeywords = []Keyword{
 
 // literalName reports whether a name that may be a log-format string is none.
 func literalName(s string) bool { return !strings.Contains(strings.ReplaceAll(s, "%%", ""), "%") }
+
+// computedName reads a name that is made for each session, which is not done yet.
+func (p *parser) computedName(w Word, place Place) (*LogFormat, bool) {
+	before := p.alertCount
+	format, ok := p.parseLogFormat(w, place)
+	if ok && p.alertCount == before {
+		p.unsupported(w, "a computed name is not supported by this version yet: '%s'", w.Text)
+	}
+	return format, ok
+}
 
 // switchCondition judges what stands behind the name; required tells whether
 // there must be a condition.
@@ -60,7 +70,7 @@ func parseUseBackend(p *parser, st *statement) {
 	}
 	r.latest = max(r.latest, rankUseBackend)
 	if !literalName(w.Text) {
-		if rule.Format, ok = p.parseLogFormat(w, PlaceUseBackend); !ok {
+		if rule.Format, ok = p.computedName(w, PlaceUseBackend); !ok {
 			return
 		}
 	} else {
@@ -107,7 +117,7 @@ func parseUseServer(p *parser, st *statement) {
 	rule := ServerRule{Pos: p.pos(w), Server: w.Text, Cond: cond}
 	p.px.rules.latest = max(p.px.rules.latest, rankUseServer)
 	if !literalName(w.Text) {
-		if rule.Format, ok = p.parseLogFormat(w, PlaceSetServer); !ok {
+		if rule.Format, ok = p.computedName(w, PlaceSetServer); !ok {
 			return
 		}
 	} else {

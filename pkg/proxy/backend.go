@@ -24,9 +24,11 @@ type backend struct {
 	conf     *config.Proxy
 	policy   *policy
 	servers  []*server // in configuration order; a server's index is its place here
+	byName   map[string]*server
 	chooser  *chooser
 	pick     balance.Algorithm // of the chooser's, the one with servers in it
 	weighted int               // servers that take connections now
+	usable   int               // of these, servers that did not fail a moment ago
 	weights  []int             // scratch of reweigh
 	life
 	queue queue
@@ -45,9 +47,9 @@ func newBackend(name string) *backend {
 // state under their names; servers that are gone end with their last session.
 // added are new or have moved. While method and servers are what they were, the
 // turns go on where they are.
-func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (added, removed []*server) {
+func (b *backend) configure(conf *config.Proxy, p *policy, found map[string]netip.Addr) (added, removed []*server) {
 	fresh := b.prepareChooser(conf, found)
-	added, removed, stale := b.takeOver(conf, found, fresh)
+	added, removed, stale := b.takeOver(conf, p, found, fresh)
 	if stale {
 		b.rebuild()
 	}
@@ -56,14 +58,14 @@ func (b *backend) configure(conf *config.Proxy, found map[string]netip.Addr) (ad
 
 // takeOver is the part of configure that sessions wait for. stale reports that an
 // address has changed since fresh was built.
-func (b *backend) takeOver(conf *config.Proxy, found map[string]netip.Addr, fresh *chooser) (added, removed []*server, stale bool) {
+func (b *backend) takeOver(conf *config.Proxy, p *policy, found map[string]netip.Addr, fresh *chooser) (added, removed []*server, stale bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := make(map[string]*server, len(b.servers))
 	for _, s := range b.servers {
 		old[s.name] = s
 	}
-	b.conf, b.policy = conf, &policy{method: methodOf(conf)}
+	b.conf, b.policy = conf, p
 	b.direct = b.newDirect(conf)
 	b.servers = make([]*server, len(conf.Servers))
 	for i := range conf.Servers {
@@ -77,6 +79,10 @@ func (b *backend) takeOver(conf *config.Proxy, found map[string]netip.Addr, fres
 			added = append(added, s)
 		}
 		b.servers[i] = s
+	}
+	b.byName = make(map[string]*server, len(b.servers))
+	for _, s := range b.servers {
+		b.byName[s.name] = s
 	}
 	for _, s := range old {
 		s.index = -1
@@ -157,11 +163,6 @@ func (b *backend) adopt(fresh *chooser) {
 	}
 }
 
-// policy is how a backend of one configuration treats sessions. It does not change.
-type policy struct {
-	method balance.Method
-}
-
 // enter counts a session in and returns the configuration it keeps to its end.
 func (b *backend) enter() (*config.Proxy, *policy) {
 	b.conns.Add(1)
@@ -180,7 +181,8 @@ func (b *backend) leave() { b.conns.Add(-1) }
 // failed a moment ago, since trying one beats refusing. mu is held.
 func (b *backend) reweigh() {
 	good := func(s *server) bool { return s.usable() && !s.suspect }
-	if !slices.ContainsFunc(b.servers, good) {
+	fallback := !slices.ContainsFunc(b.servers, good)
+	if fallback {
 		good = (*server).usable
 	}
 	b.weights = b.weights[:0]
@@ -195,6 +197,9 @@ func (b *backend) reweigh() {
 	}
 	b.pick, b.weighted = b.chooser.weigh(b.weights)
 	b.note(b.weighted > 0, time.Now())
+	if b.usable = b.weighted; fallback {
+		b.usable = 0
+	}
 }
 
 // verdict is the outcome of assign.
@@ -209,7 +214,12 @@ const (
 // assign picks a server for the session and counts it there, or queues the
 // session. avoid is passed over if there is any other choice.
 func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
-	s.key = s.balanceKey()
+	if avoid == nil {
+		if srv, v, ok := b.useServer(s); ok {
+			return srv, v
+		}
+	}
+	s.key, s.want = s.balanceKey(), nil
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.direct != nil {
@@ -258,6 +268,10 @@ func (b *backend) serveQueue() {
 	var next *session
 	for s := b.queue.first; s != nil && b.weighted > 0; s = next {
 		next = s.place.next
+		if s.want != nil {
+			b.serveWanted(s)
+			continue
+		}
 		i, ok := b.pick.Pick(s.key, -1, b.full)
 		if !ok && i < 0 {
 			return
@@ -266,6 +280,18 @@ func (b *backend) serveQueue() {
 			b.queue.remove(s)
 			b.handOver(s, b.take(i))
 		}
+	}
+}
+
+// serveWanted gives a session the place at the one server that it waits for, if it
+// is free. mu is held.
+func (b *backend) serveWanted(s *session) {
+	switch {
+	case s.want.index < 0:
+		s.want = nil // any will do
+	case !s.want.isFull():
+		b.queue.remove(s)
+		b.handOver(s, b.take(s.want.index))
 	}
 }
 

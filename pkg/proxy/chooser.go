@@ -112,12 +112,3 @@ func memberOf(conf *config.Server, t *target) member {
 	}
 	return m
 }
-
-// balanceKey is what the session's backend hashes, or no key.
-func (s *session) balanceKey() balance.Key {
-	switch m := &s.bePolicy.method; m.Name {
-	case "source":
-		return m.Hash.AddrKey(s.client.Addr())
-	}
-	return balance.Key{}
-}

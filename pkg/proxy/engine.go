@@ -157,6 +157,9 @@ type change struct {
 	pools     map[string]*logger // of backends with "log" lines
 	sinks     map[string]*sink   // opened for this change
 	found     map[string]netip.Addr
+	names
+	switching map[string]*switching // by frontend
+	policies  map[string]*policy    // by backend
 }
 
 // prepare binds and opens what conf needs beyond what is open already.
@@ -182,6 +185,7 @@ func (e *Engine) prepare(conf *config.Config) (*change, error) {
 			errs = appendError(errs, e.prepareBind(c, p, &p.Binds[i]))
 		}
 	}
+	errs = appendError(errs, e.compile(conf, c))
 	if errs.ErrorOrNil() != nil {
 		for _, l := range c.fresh {
 			l.giveUp()
@@ -233,20 +237,15 @@ func (e *Engine) prepareBind(c *change, p *config.Proxy, b *config.Bind) error {
 // listeners.
 func (e *Engine) commit(conf *config.Config, c *change) {
 	e.commitBackends(conf, c)
-	gone := e.frontends
-	e.frontends = map[string]*frontend{}
+	e.frontends = c.frontends
 	for _, p := range conf.Proxies {
 		if !p.Kind.HasFrontend() || p.Disabled {
 			continue
 		}
-		f := gone[p.Name]
-		if f == nil {
-			f = &frontend{name: p.Name}
-		}
-		e.frontends[p.Name] = f
+		f := e.frontends[p.Name]
 		f.conf.Store(p)
 		f.logger.Store(c.loggers[p.Name])
-		f.backend.Store(e.backendOf(p))
+		f.switching.Store(c.switching[p.Name])
 		for i := range p.Binds {
 			l := c.bound[&p.Binds[i]]
 			if err := l.tune(e.listenOptions(&p.Binds[i], p)); err != nil {
@@ -278,20 +277,16 @@ func (e *Engine) commit(conf *config.Config, c *change) {
 }
 
 func (e *Engine) commitBackends(conf *config.Config, c *change) {
-	gone := e.backends
-	e.backends = map[string]*backend{}
+	gone := maps.Clone(e.backends)
+	e.backends = c.backends
 	for _, p := range conf.Proxies {
 		if !p.Kind.HasBackend() || p.Disabled {
 			continue
 		}
-		b := gone[p.Name]
-		if b == nil {
-			b = newBackend(p.Name)
-		}
+		b := e.backends[p.Name]
 		delete(gone, p.Name)
-		e.backends[p.Name] = b
 		b.logger.Store(c.pools[p.Name])
-		added, removed := b.configure(p, c.found)
+		added, removed := b.configure(p, c.policies[p.Name], c.found)
 		for _, s := range added {
 			e.watch.add(s)
 		}
@@ -307,14 +302,49 @@ func (e *Engine) commitBackends(conf *config.Config, c *change) {
 	e.watch.arrange(conf, e.backends)
 }
 
-// backendOf is where a frontend's sessions go: default_backend, or for a listen
-// section its own servers. mu is held.
-func (e *Engine) backendOf(p *config.Proxy) *backend {
+// compile finds or makes the frontends and backends of conf and compiles their
+// rules, which may name any of them. mu is held.
+func (e *Engine) compile(conf *config.Config, c *change) error {
+	c.names = names{map[string]*frontend{}, map[string]*backend{}}
+	c.switching, c.policies = map[string]*switching{}, map[string]*policy{}
+	for _, p := range conf.Proxies {
+		if p.Disabled {
+			continue
+		}
+		if p.Kind.HasFrontend() {
+			if c.frontends[p.Name] = e.frontends[p.Name]; c.frontends[p.Name] == nil {
+				c.frontends[p.Name] = &frontend{name: p.Name}
+			}
+		}
+		if p.Kind.HasBackend() {
+			if c.backends[p.Name] = e.backends[p.Name]; c.backends[p.Name] == nil {
+				c.backends[p.Name] = newBackend(p.Name)
+			}
+		}
+	}
+	var errs *multierror.Error
+	for _, p := range conf.Proxies {
+		var err error
+		if p.Kind.HasFrontend() && !p.Disabled {
+			c.switching[p.Name], err = c.compileSwitching(p, c.backendOf(p))
+			errs = appendError(errs, err)
+		}
+		if p.Kind.HasBackend() && !p.Disabled {
+			c.policies[p.Name], err = c.compilePolicy(p)
+			errs = appendError(errs, err)
+		}
+	}
+	return errs.ErrorOrNil()
+}
+
+// backendOf is where a frontend's sessions go without rules: default_backend, or for
+// a listen section its own servers.
+func (n names) backendOf(p *config.Proxy) *backend {
 	if p.DefaultBackend != "" {
-		return e.backends[p.DefaultBackend]
+		return n.backends[p.DefaultBackend]
 	}
 	if p.Kind.HasBackend() {
-		return e.backends[p.Name]
+		return n.backends[p.Name]
 	}
 	return nil
 }

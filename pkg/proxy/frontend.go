@@ -9,13 +9,13 @@ import (
 
 // frontend is what accepts. It survives reloads under its name.
 type frontend struct {
-	name    string
-	stats   proxyStats
-	conns   atomic.Int64
-	rate    rate // of new sessions
-	conf    atomic.Pointer[config.Proxy]
-	backend atomic.Pointer[backend] // nil: no default_backend
-	logger  atomic.Pointer[logger]
+	name      string
+	stats     proxyStats
+	conns     atomic.Int64
+	rate      rate // of new sessions
+	conf      atomic.Pointer[config.Proxy]
+	switching atomic.Pointer[switching]
+	logger    atomic.Pointer[logger]
 }
 
 // admit reserves a place for a connection on l, or reports that a limit of the

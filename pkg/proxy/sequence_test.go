@@ -44,6 +44,13 @@ var sequences = []sequence{
 	{name: "hash-key addr-port", lines: "balance source; hash-type consistent", servers: []string{"hash-key addr-port", "hash-key addr", "weight 3 hash-key addr-port"}, clients: octets(40), n: 40},
 	{name: "first backup only", lines: "balance roundrobin", servers: []string{"weight 0", "backup", "backup"}, n: 6},
 	{name: "all backups", lines: "balance roundrobin; option allbackups", servers: []string{"disabled", "backup weight 2", "backup"}, n: 9},
+	{name: "hash src", lines: "balance hash src", servers: []string{"weight 2", "", "weight 3"}, clients: octets(40), n: 40},
+	{name: "hash src consistent wt6", lines: "balance hash src; hash-type consistent wt6", servers: []string{"weight 2", "", "weight 3"}, clients: octets(40), n: 40},
+	{name: "hash masked", lines: "balance hash src,ipmask(16); hash-type map-based crc32 avalanche", servers: []string{"", "", "weight 3"}, clients: []string{"127.1.0.1", "127.2.3.4", "127.1.7.7", "127.9.9.9", "127.11.0.1"}, n: 10},
+	{name: "hash text", lines: "balance hash src,lower,djb2,mod(97)", servers: []string{"", "", "weight 3"}, clients: octets(20), n: 20},
+	{name: "use-server", lines: "balance roundrobin; acl low src 127.3.0.0/17; use-server s1 if low { dst_port gt 0 } !{ nbsrv lt 3 }; use-server s3 unless { src -m sub 9 } or low",
+		servers: []string{"weight 1", "weight 2", "weight 0"}, clients: octets(30), n: 30},
+	{name: "use-server of one that is down, only", lines: "balance roundrobin; use-server s1 if TRUE; use-server s2 if { src_port 1:65535 } { srv_is_up(be/s1) } or { src_port 1:65535 } !{ srv_is_up(s1) }", servers: []string{"disabled", "", ""}, n: 4},
 	{name: "all backups by map", lines: "balance static-rr; option allbackups", servers: []string{"disabled", "backup weight 2", "backup"}, n: 9},
 }
 

@@ -110,6 +110,12 @@ func (s *server) needsResolution() bool {
 // held.
 func (s *server) usable() bool { return s.admin == 0 && s.up() && s.located && s.weight > 0 }
 
+// reachable reports whether the server is up, whatever its weight. backend.mu is
+// held.
+func (s *server) reachable() bool {
+	return s.admin&anyMaint == 0 && s.op != opStopped && s.located && !s.suspect
+}
+
 // isFull reports whether maxconn is reached. backend.mu is held.
 func (s *server) isFull() bool { return s.conf.Maxconn > 0 && s.served >= s.conf.Maxconn }
 

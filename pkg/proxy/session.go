@@ -77,6 +77,7 @@ type session struct {
 	queuePos     int32  // sessions ahead when it was queued
 	place        queuePlace
 	key          balance.Key // what the algorithm looks up
+	want         *server     // the only one that will do; nil: any
 }
 
 // start begins the session of an accepted connection.
@@ -110,7 +111,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 func (s *session) begin() {
 	s.fe.stats.sessions.Add(1)
 	s.ends[clientEnd].independent = s.feConf.Flags.IndependentStreams
-	if s.be = s.fe.backend.Load(); s.be == nil {
+	if s.be = s.chooseBackend(); s.be == nil {
 		s.finish(byServer, whileConnecting)
 		return
 	}

@@ -1,6 +1,9 @@
 package proxy
 
-import "github.com/sluice-lb/sluice/pkg/evloop"
+import (
+	"github.com/sluice-lb/sluice/pkg/evloop"
+	"github.com/sluice-lb/sluice/pkg/rules"
+)
 
 // worker is one event loop with the sessions it owns. Everything but loop.Post is
 // for the loop's goroutine only.
@@ -13,6 +16,7 @@ type worker struct {
 	acceptors map[*listener]*acceptor
 	lingering map[*lingerer]struct{}
 	line      []byte // scratch for log lines
+	stream    rules.Stream
 }
 
 // spareSessions is how many ended sessions a worker keeps for reuse.
