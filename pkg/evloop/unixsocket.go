@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +37,7 @@ func ListenUnix(path string, backlog int, o Owner) (fd int, err error) {
 		return -1, fmt.Errorf("create socket for %s: %w", path, err)
 	}
 	if strings.HasPrefix(path, "@") {
-		if err = unix.Bind(fd, &unix.SockaddrUnix{Name: socketName(path)}); err != nil {
+		if err = abstractCall(unix.SYS_BIND, fd, path); err != nil {
 			err = fmt.Errorf("bind %s: %w", path, err)
 		} else {
 			err = listen(fd, path, backlog)
@@ -79,16 +80,19 @@ func finalPath(name string) string {
 	return name
 }
 
-// abstractSize is the length of a UNIX address's name. HAProxy fills the names of
-// abstract sockets up to it, and so others who want to reach it must.
-const abstractSize = 108
-
-// socketName is what is handed to bind(2) or connect(2) for path.
-func socketName(path string) string {
-	if strings.HasPrefix(path, "@") && len(path) < abstractSize {
-		return path + strings.Repeat("\x00", abstractSize-len(path))
+// abstractCall binds or connects fd to the abstract socket "@name". HAProxy fills
+// such names with NUL to the length of an address, and so must all who want to
+// meet it.
+func abstractCall(call uintptr, fd int, path string) error {
+	sa := unix.RawSockaddrUnix{Family: unix.AF_UNIX}
+	for i := 1; i < min(len(path), len(sa.Path)); i++ { // NUL is in the place of "@"
+		sa.Path[i] = int8(path[i])
 	}
-	return path
+	_, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unix.SizeofSockaddrUnix)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // ConnectUnix starts a connection to the UNIX stream socket at path, or with the
@@ -98,7 +102,12 @@ func (l *Loop) ConnectUnix(path string) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if err = unix.Connect(fd, &unix.SockaddrUnix{Name: socketName(path)}); err != nil {
+	if strings.HasPrefix(path, "@") {
+		err = abstractCall(unix.SYS_CONNECT, fd, path)
+	} else {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err != nil {
 		_ = unix.Close(fd)
 		return -1, err
 	}
