@@ -198,3 +198,17 @@ func TestNoLingerResetsServer(t *testing.T) {
 		t.Errorf("the client reads %v at the end", err)
 	}
 }
+
+// With "option independent-streams" what a silent client is sent is no activity.
+func TestIndependentStreams(t *testing.T) {
+	s := serve(t, chatty(30))
+	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
+	conf.Proxies[0].Flags.IndependentStreams = true
+	conf.Proxies[0].Timeouts.Client = 250 * time.Millisecond
+	r := startRig(t, conf, Options{})
+	begun := time.Now()
+	if n, err := io.Copy(io.Discard, r.dial()); n == 0 || err != nil || time.Since(begun) > 2*time.Second {
+		t.Errorf("%d bytes came, %v, in %v", n, err, time.Since(begun))
+	}
+	r.sessions.wait(t, "cD", contains(" cD "))
+}
