@@ -46,7 +46,6 @@ type Stat struct {
 	LastCheck, CheckDesc   string // what the last check has found: details, and in words
 	CheckRise, CheckFall   *int64
 	CheckHealth            *int64 // 0 to rise+fall-1
-	Throttle               *int64 // per cent of the weight during a slow start
 	Tracked                string // the server whose state it shares
 }
 
@@ -89,7 +88,7 @@ var statColumns = []statColumn{
 	{"pid", "fbs", func(s *Stat) any { return &s.ProcessID }},
 	{"iid", "fbs", func(s *Stat) any { return &s.ProxyID }},
 	{"sid", "s", func(s *Stat) any { return &s.ServID }},
-	{"throttle", "s", func(s *Stat) any { return &s.Throttle }},
+	{name: "throttle"},
 	{name: "lbtot"},
 	{"tracked", "s", func(s *Stat) any { return &s.Tracked }},
 	{"type", "fbs", func(s *Stat) any { return &s.Type }},

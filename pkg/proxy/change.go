@@ -13,12 +13,9 @@ import (
 func (w *watcher) setOperation(s *server, op operation, why string) {
 	b := s.backend
 	b.mu.Lock()
-	if s.admin&anyMaint != 0 || s.op == op || op == opRunning && s.op == opStarting {
+	if s.admin&anyMaint != 0 || s.op == op {
 		b.mu.Unlock()
 		return
-	}
-	if op == opRunning && s.slowStart() > 0 {
-		op = opStarting
 	}
 	s.enter(op, time.Now())
 	emptied := b.rearranged()
@@ -42,6 +39,7 @@ func (w *watcher) setAdmin(s *server, add, remove admin, via string) {
 	}
 	switch now := time.Now(); {
 	case s.admin&anyMaint != 0 && s.op != opStopped:
+		s.health.Force(false)
 		s.enter(opStopped, now)
 	case s.admin&anyMaint == 0 && old&anyMaint != 0:
 		if s.checking {
@@ -56,19 +54,20 @@ func (w *watcher) setAdmin(s *server, add, remove admin, via string) {
 		after = s.consequence()
 	}
 	b.mu.Unlock()
+	severity := severityNotice
+	if old&anyDrain == 0 && was != opStopped && s.admin&anyMaint != 0 {
+		severity = severityAlert // it was in use until now
+	}
 	for _, line := range lines {
-		w.tell(b, severityNotice, line)
+		w.tell(b, severity, line)
 	}
 	w.conclude(s, emptied, after)
 }
 
 // comeBack is what a server can do when it leaves maintenance. backend.mu is held.
 func (s *server) comeBack() operation {
-	switch {
-	case s.followed && !s.health.Up():
+	if s.followed && !s.root.Up() {
 		return opStopped
-	case s.slowStart() > 0:
-		return opStarting
 	}
 	return opRunning
 }
@@ -116,7 +115,6 @@ func (w *watcher) conclude(s *server, emptied bool, after consequence) {
 	if len(after.end) > 0 {
 		w.endSessions(after.end, after.who)
 	}
-	w.warmUp(s)
 	w.lead(s)
 }
 
@@ -136,7 +134,7 @@ func (w *watcher) follow(f *server) {
 	t.backend.mu.Unlock()
 
 	f.backend.mu.Lock()
-	f.health, f.followed, f.via = state.health, judged, t.path()
+	f.root, f.followed, f.via = *state.judge(), judged, t.path()
 	f.backend.mu.Unlock()
 
 	via := " via " + t.path()
@@ -148,10 +146,6 @@ func (w *watcher) follow(f *server) {
 		add |= inheritedDrain
 	}
 	w.setAdmin(f, add, (inheritedMaint|inheritedDrain)&^add, via)
-	op := state.op
-	if op == opStarting {
-		op = opRunning
-	}
-	w.setOperation(f, op, via)
+	w.setOperation(f, state.op, via)
 	w.lead(f)
 }

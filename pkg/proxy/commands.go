@@ -16,12 +16,12 @@ import (
 // Commands is the engine's part of the runtime API (management guide, section
 // 9.3).
 func (e *Engine) Commands() []ctl.Command {
-	return append([]ctl.Command{
+	return slices.Concat([]ctl.Command{
 		{Name: "show info", Help: "report information about the running process", Run: e.showInfo},
 		{Name: "show stat", Help: "report counters of frontends, backends and servers in CSV", Run: e.showStat},
 		{Name: "show backend", Help: "list the backends", Run: e.showBackend},
 		{Name: "show sess", Help: "list the sessions of each loop", Level: ctl.LevelOperator, Run: e.showSess},
-	}, missingCommands()...)
+	}, e.serverCommands(), missingCommands())
 }
 
 func (e *Engine) showInfo(_ context.Context, _ *ctl.Request, w io.Writer) error {

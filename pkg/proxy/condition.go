@@ -13,8 +13,8 @@ import (
 type operation uint8
 
 const (
-	opStopped  operation = iota // no connections
-	opStarting                  // up, with a share that grows ("slowstart")
+	opStopped operation = iota // no connections
+	_                          // HAProxy's for a slow start
 	opRunning
 	opStopping // no new connections; those it has go on
 )
@@ -48,17 +48,17 @@ type condition struct {
 	since    time.Time
 	downtime time.Duration // before since
 
-	// Of a server with "track": health is a copy of that of the server at the end of
-	// the chain, followed tells that it is checked.
+	// Of a server with "track": root is a copy of the health of the server at the end
+	// of the chain, followed tells that it is checked.
 	tracked  *server // guarded by watcher.order
 	via      string  // its backend/name
+	root     check.Health
 	followed bool
-
-	warm *time.Timer // while it starts: looks again at its share
 
 	// What an operator set; the server line counts again when it says something else.
 	checkPort int
 	checkAddr string
+	moved     bool // it has an address from "set server addr"
 }
 
 // enter begins another state at now.
@@ -72,7 +72,7 @@ func (c *condition) enter(op operation, now time.Time) {
 }
 
 // up reports whether the server may get connections, were it for its health.
-func (c *condition) up() bool { return c.op == opRunning || c.op == opStarting }
+func (c *condition) up() bool { return c.op == opRunning }
 
 // downFor is the time that the server has been down in all.
 func (c *condition) downFor(now time.Time) time.Duration {
@@ -100,6 +100,7 @@ func (s *server) adopt(old, conf *config.Server, moved bool) {
 	now := time.Now()
 	if old == nil {
 		s.op, s.since = opRunning, now
+		s.health = check.New(check.Defaults, !conf.Disabled)
 	}
 	if old == nil || old.Disabled != conf.Disabled {
 		s.admin &^= forcedMaint | configMaint
@@ -156,8 +157,17 @@ func (s *server) revive(now time.Time) {
 // server that it tracks.
 func (s *server) judged() bool { return s.checking || s.followed }
 
+// judge is the health that counts: the server's own, or that of the one it tracks.
+func (c *condition) judge() *check.Health {
+	if c.followed {
+		return &c.root
+	}
+	return &c.health
+}
+
 // status is the server's state in the words of "show stat". backend.mu is held.
 func (s *server) status() string {
+	health := s.judge()
 	switch {
 	case s.admin&inheritedMaint != 0:
 		return "MAINT (via " + s.via + ")"
@@ -165,16 +175,16 @@ func (s *server) status() string {
 		return "MAINT"
 	case !s.located:
 		return "MAINT (resolution)"
-	case s.op == opStopping && s.judged() && !s.health.Full():
-		return "NOLB " + s.health.Progress()
+	case s.op == opStopping && s.judged() && !health.Full():
+		return "NOLB " + health.Progress()
 	case s.op == opStopping:
 		return "NOLB"
-	case s.op == opStopped && s.judged() && !s.health.Up():
-		return s.health.String()
+	case s.op == opStopped && s.judged() && !health.Up():
+		return health.String()
 	case s.op == opStopped, s.suspect:
 		return "DOWN"
-	case s.judged() && !s.health.Full():
-		return s.health.String()
+	case s.judged() && !health.Full():
+		return health.String()
 	case s.admin&anyDrain != 0:
 		return "DRAIN"
 	case s.judged():
@@ -186,9 +196,6 @@ func (s *server) status() string {
 // healthStat fills in what "show stat" tells of checks. backend.mu is held.
 func (s *server) healthStat(st *ctl.Stat, now time.Time) {
 	st.SinceChange, st.Tracked = seconds(now.Sub(s.since)), s.via
-	if s.op == opStarting && s.admin&anyDrain == 0 {
-		st.Throttle = new(int64(s.warmth(now) * 100))
-	}
 	if !s.checking {
 		return
 	}

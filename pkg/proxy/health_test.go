@@ -235,3 +235,29 @@ func TestMarkedServersEndSessions(t *testing.T) {
 	}
 	r.sessions.wait(t, "UD", contains(" UD "))
 }
+
+// What an operator sets survives a reload until the line says something else.
+func TestCommandsSurviveReload(t *testing.T) {
+	bind := freeAddr(t)
+	r := startRig(t, testConf(bind, "leastconn", "s1=127.0.0.2:81", "s2=127.0.0.2:82", "s3=127.0.0.2:83"), Options{})
+	for _, command := range []string{"set server be/s1 state maint", "set weight be/s2 7", "set server be/s2 health stopping", "set server be/s3 addr 127.0.0.9 port 84"} {
+		r.do(command)
+	}
+	look := func() string {
+		return fmt.Sprint(r.statuses(), "; ", r.do("get weight be/s2"), "; ", r.backends["be"].servers[2].target.Load())
+	}
+	if err := r.Reload(testConf(bind, "leastconn", "s1=127.0.0.2:81", "s2=127.0.0.2:82", "s3=127.0.0.2:83")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := look(), "s1 MAINT, s2 NOLB, s3 no check; 7 (initial 1); 127.0.0.9:84"; got != want {
+		t.Errorf("after a reload: %s, want %s", got, want)
+	}
+	next := testConf(bind, "leastconn", "s1=127.0.0.2:81", "s2=127.0.0.2:82", "s3=127.0.0.2:85")
+	next.Proxies[1].Servers[1].Weight = 3
+	if err := r.Reload(next); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := look(), "s1 MAINT, s2 NOLB, s3 no check; 3 (initial 3); 127.0.0.2:85"; got != want {
+		t.Errorf("after a reload with other lines: %s, want %s", got, want)
+	}
+}

@@ -54,6 +54,9 @@ func (s *server) configure(conf *config.Server, index int, found map[string]neti
 	if moved {
 		s.suspect = false
 	}
+	if s.moved = s.moved && !moved && old.Port == conf.Port && old.PortRelative == conf.PortRelative; s.moved {
+		t = known
+	}
 	s.target.Store(t)
 	s.route.Store(newRoute(s.backend.conf, conf, s.route.Load()))
 	s.located = t.path != "" || t.addr.IsValid()
@@ -108,7 +111,9 @@ func (s *server) needsResolution() bool {
 
 // usable reports whether the server may take connections at all. backend.mu is
 // held.
-func (s *server) usable() bool { return s.admin == 0 && s.up() && s.located && s.weight > 0 }
+func (s *server) usable() bool {
+	return s.admin&(anyMaint|anyDrain) == 0 && s.up() && s.located && s.weight > 0
+}
 
 // reachable reports whether the server is up, whatever its weight. backend.mu is
 // held.

@@ -72,7 +72,7 @@ func TestUnreadAnswerHoldsNoLock(t *testing.T) {
 	bind := freeAddr(t)
 	r := startRig(t, testConf(bind, "leastconn"), Options{})
 	for _, c := range r.Commands() {
-		if c.Missing != "" {
+		if c.Missing != "" || !strings.HasPrefix(c.Name, "show ") {
 			continue
 		}
 		in, out := io.Pipe()
