@@ -8,14 +8,18 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN ?=
 # arguments for the benchmark
 BENCH ?=
+# packages to fuzz, all by default, and the time for each target
+FUZZ ?=
+FUZZTIME ?= 1m
 
-.PHONY: help run test test-matrix check lint unit image judge bench setup ui clean
+.PHONY: help run test test-matrix check lint unit fuzz image judge bench setup ui clean
 
 help:
 	@echo 'make run    build and boot the appliance with two MySQL servers behind it (RUN="-h" for its flags)'
 	@echo 'make test   everything: lint, unit tests, lab, image in QEMU'
 	@echo 'make test-matrix   boot on every disk bus and network card'
 	@echo 'make bench  measure the proxy beside haproxy and nginx (BENCH="-h" for its flags)'
+	@echo 'make fuzz   every fuzz target for FUZZTIME, default 1m (FUZZ="./pkg/config" for some packages)'
 	@echo 'make check  gofmt, vet, staticcheck, import table, unit tests; no root'
 	@echo 'make image  build/sluice.raw, the disk image'
 	@echo 'make ui     pkg/web/static/editor.js from ui/ (needs Node and npm; its result is committed)'
@@ -39,6 +43,10 @@ unit:
 	go test ./...
 
 check: lint unit
+
+# One target after the other.
+fuzz:
+	FUZZTIME=$(FUZZTIME) sh ci/fuzz $(FUZZ)
 
 # The HAProxy whose verdicts on configurations are compared with ours.
 judge: setup
