@@ -36,11 +36,13 @@ func httpFlag(name string, where Where) Keyword {
 	return idleFlag(name, where, "it is for HTTP", "a switch of HTTP processing")
 }
 
+const noStatsPage = "the statistics page is not served by this version yet"
+
 // statsPage builds the row of a line about the statistics page.
 func statsPage(name string, where Where, args string, least int, help string, parse func(*parser, *statement)) Keyword {
 	return Keyword{
 		Name: "stats " + name, Where: where, Args: args, Min: least, Max: -1, Help: "statistics page: " + help,
-		State: NoEffect, Why: "the statistics page is not served by this version yet",
+		State: NoEffect, Why: noStatsPage,
 		parse: func(p *parser, st *statement) {
 			p.px.stats = true
 			if parse != nil {

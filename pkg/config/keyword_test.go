@@ -50,3 +50,18 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// A row tells what its keyword is for, and why it does nothing or is refused.
+func TestRowsExplainThemselves(t *testing.T) {
+	for _, kw := range Keywords() {
+		unexplained := kw.Why == "" && kw.Since == ""
+		switch {
+		case kw.Help == "":
+			t.Errorf("%s (%s) has no Help", kw.Name, kw.Where)
+		case strings.HasSuffix(kw.Help, "."):
+			t.Errorf("the Help of %s (%s) ends with a full stop", kw.Name, kw.Where)
+		case unexplained && (kw.State == NoEffect || kw.State == Refused):
+			t.Errorf("%s (%s): %s, and no Why", kw.Name, kw.Where, kw.State)
+		}
+	}
+}

@@ -26,17 +26,17 @@ func later(name string, where Where, since, help string) Keyword {
 // knownChecks are those that later versions brought.
 func knownChecks() []Keyword {
 	var rows []Keyword
-	rows = appendKnown(rows, "check-reuse-pool; no-check-reuse-pool", Keyword{Where: ServerOption, State: Refused, Since: "3.2", Why: "it is for HTTP", instead: "a line without it"})
-	rows = appendKnown(rows, "check-pool-conn-name", Keyword{Where: ServerOption, Args: "<name>", Min: 1, State: Refused, Since: "3.2", Why: "it is for HTTP", instead: "a line without it"})
-	rows = appendKnown(rows, "check-sni-auto; no-check-sni-auto", Keyword{Where: ServerOption, State: Refused, Since: "3.3", Why: "the name is given by 'check-sni'", instead: "check-sni <name>"})
-	rows = appendKnown(rows, "init-state", Keyword{Where: ServerOption, Args: "<state>", Min: 1, State: Refused, Since: "3.1", Why: "servers start up", instead: "a line without it"})
-	return appendKnown(rows, "healthcheck", Keyword{Where: ServerOption, Args: "<section>", Min: 1, State: Refused, Since: "3.4", Why: "checks belong to their backend", instead: "a line without it"})
+	rows = appendKnown(rows, "check-reuse-pool; no-check-reuse-pool", Keyword{Where: ServerOption, State: Refused, Since: "3.2", Why: "it is for HTTP", Help: "health checks use idle connections", instead: "a line without it"})
+	rows = appendKnown(rows, "check-pool-conn-name", Keyword{Where: ServerOption, Args: "<name>", Min: 1, State: Refused, Since: "3.2", Why: "it is for HTTP", Help: "name of the idle connections for health checks", instead: "a line without it"})
+	rows = appendKnown(rows, "check-sni-auto; no-check-sni-auto", Keyword{Where: ServerOption, State: Refused, Since: "3.3", Why: "the name is given by 'check-sni'", Help: "server name of a health check by itself", instead: "check-sni <name>"})
+	rows = appendKnown(rows, "init-state", Keyword{Where: ServerOption, Args: "<state>", Min: 1, State: Refused, Since: "3.1", Why: "servers start up", Help: "state of a server at the start", instead: "a line without it"})
+	return appendKnown(rows, "healthcheck", Keyword{Where: ServerOption, Args: "<section>", Min: 1, State: Refused, Since: "3.4", Why: "checks belong to their backend", Help: "section with the health check", instead: "a line without it"})
 }
 
 // knownGlobal are the keywords of section global that have no table of their own.
 func knownGlobal() []Keyword {
 	var rows []Keyword
-	rows = appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "HAProxy knows it only when built with a library for device detection"})
+	rows = appendKnown(rows, refusedGlobal, Keyword{Where: InGlobal, State: Refused, Why: "Debian's HAProxy is built without what it is for", Help: "a setting of an optional library"})
 	for since, names := range laterGlobal {
 		rows = appendKnown(rows, names, Keyword{Where: InGlobal, State: Refused, Since: since, Why: "it is of a later version", Help: "a setting of a later version"})
 	}

@@ -384,11 +384,13 @@ func (p *parser) findKeyword(st *statement, words []Word) bool {
 	return true
 }
 
-// doneKeys lists the names of the rows that are supported; when there is none,
-// those that are understood.
+// doneKeys lists the names of the rows that are supported, but for those that only
+// revoke others; when there is none, those that are understood.
 func doneKeys(family map[string]*Keyword) []string {
 	names := keys(family)
-	done := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return family[n].State != Done })
+	done := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return family[n].State != Done || strings.HasPrefix(family[n].Help, "revoke ")
+	})
 	if len(done) == 0 {
 		return slices.DeleteFunc(names, func(n string) bool { return family[n].State == Refused })
 	}

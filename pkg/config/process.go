@@ -45,7 +45,7 @@ var processKeywords = []Keyword{
 	{Name: "setcap", Where: InGlobal, Args: "<capability>[,<capability>...]", Min: 1, Max: -1, State: NoEffect, Why: rightsOfUnit,
 		Help: "capabilities that are kept", parse: parseSetcap},
 	{Name: "default-path", Where: InGlobal, Args: "current | config | parent | origin <directory>", Min: 1, Max: -1, Default: "current",
-		Help: "what relative file names start from", parse: parseDefaultPath},
+		Help: "what relative file names start from; only 'current' is supported yet", parse: parseDefaultPath},
 
 	{Name: "server-state-base", Where: InGlobal, Args: "<directory>", Min: 1, Max: -1, State: Pending, Help: "directory of the files with the state of servers",
 		parse: onceFile(func(g *Global) *string { return &g.StateBase })},

@@ -44,7 +44,8 @@ var proxyKeywords = []Keyword{
 		parse: func(p *parser, _ *statement) { p.px.px.Disabled = false }},
 	{Name: "id", Where: InFrontend | InListen | InBackend, Args: "<number>", Min: 1, Max: 1, Default: "the place among the proxies",
 		Help: "number of the proxy in statistics", parse: parseProxyID},
-	{Name: "description", Where: InFrontend | InListen | InBackend, Args: "<text>...", Min: 1, Max: -1, Help: "text shown in statistics",
+	{Name: "description", Where: InFrontend | InListen | InBackend, Args: "<text>...", Min: 1, Max: -1, State: NoEffect, Why: noStatsPage,
+		Help: "text shown in statistics",
 		parse: func(p *parser, st *statement) { p.px.px.Description = joinWords(st.args) }},
 }
 

@@ -39,7 +39,7 @@ var tlsGlobalKeywords = []Keyword{
 				p.cfg.Global.TLS.ServerVerify = st.args[0].Text
 			}
 		}},
-	{Name: "ssl-dh-param-file", Where: InGlobal, Args: "<file>", Min: 1, Max: 1, State: Pending, Help: "Diffie-Hellman parameters of all listeners", parse: parseDHFile},
+	{Name: "ssl-dh-param-file", Where: InGlobal, Args: "<file>", Min: 1, Max: 1, State: NoEffect, Why: onlyCurves, Help: "Diffie-Hellman parameters of all listeners", parse: parseDHFile},
 	{Name: "ssl-load-extra-files", Where: InGlobal, Args: "none | all | bundle | sctl | ocsp | issuer | key ...", Min: 1, Max: -1, Default: "all", State: Pending, Help: "files beside a certificate that are read with it", parse: parseExtraFiles},
 	{Name: "ssl-load-extra-del-ext", Where: InGlobal, Max: -1, State: Pending, Help: "names of extra files replace the certificate's extension"},
 	{Name: "ssl-skip-self-issued-ca", Where: InGlobal, Max: -1, State: Pending, Help: "do not send the root of a chain"},
@@ -64,7 +64,7 @@ var tlsGlobalKeywords = []Keyword{
 	tuneNumber("tune.ssl.capture-buffer-size", "0", "bytes of a client hello that are kept for fetches", nil),
 	tuneNumber("tune.ssl.capture-cipherlist-size", "0", "older name of tune.ssl.capture-buffer-size", nil),
 	tuneNumber("tune.ssl.ssl-ctx-cache-size", "1000", "generated certificates that are kept", nil),
-	{Name: "tune.ssl.default-dh-param", Where: InGlobal, Args: "<bits>", Min: 1, Max: 1, Default: "2048", State: Pending, Help: "size of Diffie-Hellman keys", parse: parseDefaultDH},
+	{Name: "tune.ssl.default-dh-param", Where: InGlobal, Args: "<bits>", Min: 1, Max: 1, Default: "2048", State: NoEffect, Why: onlyCurves, Help: "size of Diffie-Hellman keys", parse: parseDefaultDH},
 	{Name: "tune.ssl.force-private-cache", Where: InGlobal, State: NoEffect, Why: "there is one process", Help: "a session cache for each process"},
 	{Name: "tune.ssl.keylog", Where: InGlobal, Args: "on | off", Min: 1, Max: 1, Default: "off", State: Pending, Help: "keep the secrets of TLS connections for fetches",
 		parse: func(p *parser, st *statement) { p.oneOf(st.args[0], "tune.ssl.keylog", []string{"on", "off"}) }},
@@ -79,6 +79,7 @@ var tlsGlobalKeywords = []Keyword{
 
 const (
 	presetForm = "ssl-min-ver <version> | ssl-max-ver <version> | no-<version> | force-<version> | no-tls-tickets"
+	onlyCurves = "TLS keys are exchanged over elliptic curves"
 	noEngines  = "TLS is not OpenSSL's here"
 	noOCSP     = "OCSP responses are read from files only"
 )
