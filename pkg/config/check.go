@@ -179,7 +179,10 @@ func (p *parser) checkTimeouts(s *section) {
 			missing = append(missing, "'server'")
 		}
 	}
-	if missing == nil {
+	missing = slices.DeleteFunc(missing, func(name string) bool {
+		return slices.Contains(s.lostTimeouts, "timeout "+strings.Trim(name, "'"))
+	})
+	if len(missing) == 0 {
 		return
 	}
 	what := s.px.Kind.String()

@@ -30,6 +30,13 @@ func TestFindings(t *testing.T) {
 				"a.cfg:5:10: please use the 'bind' keyword for listening addresses; accepted: 'bind 127.0.0.1:80' on a line of its own",
 				"a.cfg:6:23: 'server s': unknown keyword 'bakup' (did you mean \"backup\"?)",
 			}},
+		{"timeout with a blank", "defaults\n timeout client 5 s\n timeout server 1s\n timeout connect\nlisten l\n bind :1\n server s 127.0.0.1:1\n",
+			[]string{
+				"a.cfg:2:19: 'timeout client': unexpected extra argument 's' after value '5' (did you mean \"5s\"?)",
+				"a.cfg:4:17: 'timeout connect' expects an argument; accepted: timeout connect <time>",
+			}},
+		{"keyword of another section", timeouts + "backend b\n default-backend c\n",
+			[]string{"a.cfg:6:2: unknown keyword 'default-backend' in 'backend' section (did you mean \"default_backend\"?)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

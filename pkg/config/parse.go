@@ -346,10 +346,18 @@ func (p *parser) parseStatement(words []Word) {
 		p.alert(prefix, "'%s' needs a keyword behind it", prefix.Text).Accepted = "no option <name>, no log"
 		return
 	}
-	if !p.findKeyword(&st, words) || !p.admit(&st, prefix) {
+	before := p.alertCount
+	if !p.findKeyword(&st, words) {
 		return
 	}
-	before := p.alertCount
+	defer func() {
+		if p.alertCount > before && p.px != nil && strings.HasPrefix(st.kw.Name, "timeout ") {
+			p.px.lostTimeouts = append(slices.Clip(p.px.lostTimeouts), st.kw.Name)
+		}
+	}()
+	if !p.admit(&st, prefix) {
+		return
+	}
 	p.lineState = st.kw.State
 	if st.kw.parse != nil {
 		st.kw.parse(p, &st)
@@ -408,7 +416,9 @@ func (p *parser) unknownKeyword(w Word) {
 	}
 	if d.Suggest = nearest(w.Text, p.index.names(p.section)); d.Suggest != "" {
 		if kw, _ := p.index.find(p.section, d.Suggest, ""); kw != nil {
-			d.Accepted = kw.synopsis()
+			if d.Accepted = kw.synopsis(); kw.Where&p.section == 0 {
+				d.Accepted += ", in section " + kw.Where.String()
+			}
 		}
 	}
 }

@@ -30,6 +30,7 @@ type section struct {
 	statsAuth      bool       // there is a "stats auth" or "stats realm" line
 	statsRule      Pos        // a "stats http-request" line
 	sawBind        bool
+	lostTimeouts   []string // the "timeout" lines that were refused, those of its defaults included
 	// Of sections that are no proxies.
 	peers *peersLines
 	ring  *Ring
@@ -293,6 +294,7 @@ func (s *section) inheritLines(base *section) {
 	s.check, s.mail = base.check.inherited(), base.mail
 	s.mode, s.modeAt, s.stats, s.statsAuth = base.mode, base.modeAt, base.stats, base.statsAuth
 	s.transparent, s.hashed = base.transparent, base.hashed
+	s.lostTimeouts = base.lostTimeouts
 	s.errorFiles = append([]keptWord(nil), base.errorFiles...)
 }
 

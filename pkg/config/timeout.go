@@ -42,7 +42,11 @@ func httpTimeout(name string) Keyword {
 
 func (p *parser) timeoutValue(st *statement) (time.Duration, bool) {
 	if len(st.args) > 1 && st.args[1].Text != "" {
-		p.alert(st.args[1], "'%s': unexpected extra argument '%s' after value '%s'", st.kw.Name, st.args[1].Text, st.args[0].Text).Accepted = st.kw.synopsis()
+		d := p.alert(st.args[1], "'%s': unexpected extra argument '%s' after value '%s'", st.kw.Name, st.args[1].Text, st.args[0].Text)
+		d.Accepted = st.kw.synopsis()
+		if _, rest, ok := timeUnit(st.args[1].Text, 0); ok && rest == "" {
+			d.Suggest = st.args[0].Text + st.args[1].Text
+		}
 		return 0, false
 	}
 	return p.duration(st.args[0], st.kw.Name)
