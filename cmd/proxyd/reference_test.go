@@ -73,8 +73,11 @@ func apiCommands() []ctl.Command {
 }
 
 func prefix(kw config.Row) string {
-	if kw.No {
+	switch {
+	case kw.Reset:
 		return "no, default"
+	case kw.No:
+		return "no"
 	}
 	return ""
 }

@@ -19,7 +19,8 @@ type Row struct {
 	Where   string // the sections or rule sets that take it, where that differs within the area
 	Args    string // synopsis; for fetches and converters with the types of what goes in and out
 	Default string
-	No      bool // takes the prefixes "no" and "default"
+	No      bool // takes the prefix "no"
+	Reset   bool // takes the prefix "default"
 	State   State
 	Why     string // reason for NoEffect and Refused
 	Since   string // version of HAProxy that brought it, if later than the one spoken here
@@ -36,7 +37,8 @@ var keywordAreas = []struct {
 	{"section", "Sections", SectionHeader, false},
 	{"global", "Section global", InGlobal, false},
 	{"proxy", "Sections defaults, frontend, listen and backend", inProxy, true},
-	{"bind", "Options of bind and stats socket", BindOption, false},
+	{"bind", "Options of bind", BindOption, false},
+	{"stats socket", "Options of stats socket that differ from those of bind", SocketOption, false},
 	{"server", "Options of server, default-server and server-template", ServerOption, false},
 	{"log", "Options of log", LogOption, false},
 	{"peers", "Section peers", InPeers, false},
@@ -71,7 +73,7 @@ func Reference() []Area {
 }
 
 func (kw *Keyword) row(mixed bool) Row {
-	r := Row{Name: kw.Name, Args: kw.Args, Default: kw.Default, No: kw.No, State: kw.State, Why: kw.Why, Since: kw.Since, Help: kw.Help}
+	r := Row{Name: kw.Name, Args: kw.Args, Default: kw.Default, No: kw.No, Reset: kw.No && kw.Max != 0, State: kw.State, Why: kw.Why, Since: kw.Since, Help: kw.Help}
 	if mixed {
 		r.Where = (kw.Where & sectionKeyword).String()
 		if kw.Named {
