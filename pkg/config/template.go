@@ -75,13 +75,13 @@ func (p *parser) judgeServerAtEnd(line *serverLine) {
 	if !withTLS && !withResolvers && !withProto {
 		return
 	}
-	s, at, main := p.px, line.at, line.Pos
+	s, at, main, what := p.px, line.at, line.Pos, "server '"+line.Name+"'"
 	t, r := line.TLS, line.Resolve
 	p.atEnd(func() {
 		if s.px.Disabled {
 			return
 		}
-		c := tlsCheck{p: p, what: "server", tls: t, defaults: &p.cfg.Global.TLS.Server, at: at, main: main, lowest: "TLSv1.0"}
+		c := tlsCheck{p: p, what: what, tls: t, defaults: &p.cfg.Global.TLS.Server, at: at, main: main, lowest: "TLSv1.0"}
 		if withTLS {
 			c.server()
 			c.clientCertificate()
