@@ -47,13 +47,13 @@ var bindOptions = []Keyword{
 	{Name: "shards", Where: BindOption, Args: "<number> | by-thread | by-group", Min: 1, Max: 1, State: NoEffect, Why: "all loops accept from all listeners", Help: "sockets on the same address", bind: parseBindShards},
 	{Name: "mode", Where: BindOption, Args: "<octal>", Min: 1, Max: 1, Default: "as the umask makes it", Help: "permission bits of a UNIX socket", bind: parseSocketMode},
 	{Name: "user", Where: BindOption, Args: "<name>", Min: 1, Max: 1, Help: "owner of a UNIX socket",
-		bind: func(_ *parser, b *bindLine, o option) { b.options().User = o.arg.Text }},
+		bind: ownerName(userField)},
 	{Name: "group", Where: BindOption, Args: "<name>", Min: 1, Max: 1, Help: "group of a UNIX socket",
-		bind: func(_ *parser, b *bindLine, o option) { b.options().Group = o.arg.Text }},
+		bind: ownerName(groupField)},
 	{Name: "uid", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Help: "owner of a UNIX socket by number",
-		bind: func(p *parser, b *bindLine, o option) { b.options().User = strconv.Itoa(p.looseInt(o.arg, "uid")) }},
+		bind: ownerID(userField)},
 	{Name: "gid", Where: BindOption, Args: "<number>", Min: 1, Max: 1, Help: "group of a UNIX socket by number",
-		bind: func(p *parser, b *bindLine, o option) { b.options().Group = strconv.Itoa(p.looseInt(o.arg, "gid")) }},
+		bind: ownerID(groupField)},
 	{Name: "level", Where: BindOption, Args: "user | operator | admin", Min: 1, Max: 1, Default: "operator", State: NoEffect, Why: "it is for stats sockets", Help: "rights of its connections", bind: parseSocketLevel},
 	{Name: "severity-output", Where: BindOption, Args: "none | number | string", Min: 1, Max: 1, Default: "none", State: NoEffect, Why: "it is for stats sockets", Help: "severity in front of answers", bind: parseSeverityOutput},
 	{Name: "expose-fd", Where: BindOption, Args: "listeners", Min: 1, Max: 1, State: NoEffect, Why: "it is for stats sockets", Help: "hand listening sockets to a new process", bind: parseExposeFD},
@@ -207,6 +207,20 @@ func (p *parser) threadSet(w Word, limit int) (first int, ok bool) {
 		}
 	}
 	return first, true
+}
+
+func userField(o *BindOptions) *string  { return &o.User }
+func groupField(o *BindOptions) *string { return &o.Group }
+
+// ownerName and ownerID read who owns a UNIX socket, by name and by number.
+func ownerName(field func(*BindOptions) *string) func(*parser, *bindLine, option) {
+	return func(_ *parser, b *bindLine, o option) { *field(b.options()) = o.arg.Text }
+}
+
+func ownerID(field func(*BindOptions) *string) func(*parser, *bindLine, option) {
+	return func(p *parser, b *bindLine, o option) {
+		*field(b.options()) = strconv.Itoa(p.looseInt(o.arg, o.kw.Name))
+	}
 }
 
 func parseSocketMode(p *parser, b *bindLine, o option) {

@@ -24,7 +24,7 @@ var httpKeywords = []Keyword{
 	forHTTP(Keyword{Name: "compression type-res", Where: inProxy, Args: "<type>...", Min: 1, Max: -1, Help: "media types of responses to compress"}),
 	forHTTP(Keyword{Name: "compression offload", Where: inProxy, Max: -1, Help: "keep servers from compressing"}),
 	forHTTP(Keyword{Name: "compression direction", Where: inProxy, Args: "request | response | both", Min: 1, Max: -1, Help: "what is compressed",
-		parse: words("compression direction", "request", "response", "both")}),
+		parse: choice("request", "response", "both")}),
 	forHTTP(Keyword{Name: "errorfile", Where: inProxy, Args: "<code> <file>", Min: 2, Max: 2, Help: "file with an error response", parse: parseErrorStatus}),
 	forHTTP(Keyword{Name: "errorfiles", Where: inProxy, Args: "<name> [<code>...]", Min: 1, Max: -1, Help: "error responses of a section", parse: parseErrorFiles}),
 	forHTTP(Keyword{Name: "errorloc", Where: inProxy, Args: "<code> <url>", Min: 2, Max: 2, Help: "redirection for an error", parse: parseErrorStatus}),
@@ -32,7 +32,7 @@ var httpKeywords = []Keyword{
 	forHTTP(Keyword{Name: "errorloc303", Where: inProxy, Args: "<code> <url>", Min: 2, Max: 2, Help: "redirection for an error", parse: parseErrorStatus}),
 	forHTTP(Keyword{Name: "http-error", Where: inProxy, Args: "status <code> [<option>...]", Max: -1, Help: "an error response", parse: parseHTTPError}),
 	forHTTP(Keyword{Name: "http-reuse", Where: inBack, Args: "never | safe | aggressive | always", Min: 1, Max: 1, Help: "sharing of server connections",
-		parse: words("http-reuse", "never", "safe", "aggressive", "always")}),
+		parse: choice("never", "safe", "aggressive", "always")}),
 	forHTTP(Keyword{Name: "http-send-name-header", Where: inBack, Args: "<header>", Min: 1, Max: -1, Help: "header with the name of the server"}),
 	forHTTP(Keyword{Name: "max-keep-alive-queue", Where: inBack, Args: "<number>", Min: 1, Max: -1, Help: "queue of a server above which clients move", parse: parseKeepAliveQueue}),
 	forHTTP(Keyword{Name: "monitor", Where: inFront &^ InDefaults, Args: "fail if | unless <condition>", Max: -1, Help: "when the monitor fails", parse: parseMonitor}),
@@ -51,11 +51,6 @@ var httpKeywords = []Keyword{
 func forHTTP(kw Keyword) Keyword {
 	kw.State, kw.Why = NoEffect, "it is for HTTP"
 	return kw
-}
-
-// words returns a parse function for a first argument that is one of a few.
-func words(what string, values ...string) func(*parser, *statement) {
-	return func(p *parser, st *statement) { p.oneOf(st.args[0], "value of '"+what+"'", values) }
 }
 
 const cookieForm = "cookie <name> [rewrite | insert | prefix] [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [maxidle <idle>] [maxlife <life>] [dynamic] [attr <value>]"

@@ -14,7 +14,7 @@ var httpOptions = []Keyword{
 	forHTTP(Keyword{Name: "option forwarded", Where: inBack, Args: "[proto] [host | host-expr <expression>] [by ...] [for ...]", Max: -1, No: true,
 		Help: "header of RFC 7239", parse: parseForwarded}),
 	forHTTP(Keyword{Name: "option http-restrict-req-hdr-names", Where: inProxy, Args: "preserve | delete | reject", Min: 1, Max: 1,
-		Help: "headers with unusual names", parse: words("option http-restrict-req-hdr-names", "preserve", "delete", "reject")}),
+		Help: "headers with unusual names", parse: choice("preserve", "delete", "reject")}),
 
 	statsPage("admin", inProxy&^InDefaults, "if | unless <condition>", 0, "who may change servers", parseStatsAdmin),
 	statsPage("auth", inProxy, "<user>[:<password>]", 1, "an account", parseStatsAuth),

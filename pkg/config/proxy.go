@@ -45,7 +45,7 @@ var proxyKeywords = []Keyword{
 	{Name: "id", Where: InFrontend | InListen | InBackend, Args: "<number>", Min: 1, Max: 1, Default: "the place among the proxies",
 		Help: "number of the proxy in statistics", parse: parseProxyID},
 	{Name: "description", Where: InFrontend | InListen | InBackend, Args: "<text>...", Min: 1, Max: -1, State: NoEffect, Why: noStatsPage,
-		Help: "text shown in statistics",
+		Help:  "text shown in statistics",
 		parse: func(p *parser, st *statement) { p.px.px.Description = joinWords(st.args) }},
 }
 

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"cmp"
-	"strconv"
-)
+import "cmp"
 
 // statsKeywords are the "stats" lines of section global (manual, section 3.1).
 var statsKeywords = []Keyword{
@@ -21,13 +18,13 @@ var socketOptions = []Keyword{
 	{Name: "mode", Where: SocketOption, Args: "<octal>", Min: 1, Max: 1, Default: "600", Help: "permission bits of the socket", bind: parseSocketMode},
 	{Name: "level", Where: SocketOption, Args: "user | operator | admin", Min: 1, Max: 1, Default: "operator", Help: "rights of its connections", bind: parseSocketLevel},
 	{Name: "user", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "owner of the socket",
-		bind: func(_ *parser, b *bindLine, o option) { b.options().User = o.arg.Text }},
+		bind: ownerName(userField)},
 	{Name: "group", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, Help: "group of the socket",
-		bind: func(_ *parser, b *bindLine, o option) { b.options().Group = o.arg.Text }},
+		bind: ownerName(groupField)},
 	{Name: "uid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "owner of the socket by number",
-		bind: func(p *parser, b *bindLine, o option) { b.options().User = strconv.Itoa(p.looseInt(o.arg, "uid")) }},
+		bind: ownerID(userField)},
 	{Name: "gid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "group of the socket by number",
-		bind: func(p *parser, b *bindLine, o option) { b.options().Group = strconv.Itoa(p.looseInt(o.arg, "gid")) }},
+		bind: ownerID(groupField)},
 	{Name: "expose-fd", Where: SocketOption, Args: "listeners", Min: 1, Max: 1, State: NoEffect,
 		Why: "listeners survive a reload without it", Help: "hand listening sockets to a new process", bind: parseExposeFD},
 	{Name: "name", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have no statistics", Help: "label of the socket"},
