@@ -15,7 +15,6 @@ var proxyKeywords = []Keyword{
 	{Name: "backlog", Where: inFront, Args: "<number>", Min: 1, Max: 1, Default: "maxconn", Help: "length of the listen queue",
 		parse: proxyInt(func(px *Proxy) *int { return &px.Backlog })},
 	{Name: "fullconn", Where: inBack, Args: "<number>", Min: 1, Max: 1, Default: "a tenth of the maxconn of its frontends",
-		State: NoEffect, Why: "it only matters to servers with 'minconn', which is not supported yet",
 		Help:  "connections of a backend at which servers reach their maxconn",
 		parse: proxyInt(func(px *Proxy) *int { return &px.Fullconn })},
 	{Name: "retries", Where: inBack, Args: "<number>", Min: 1, Max: 1, Default: "3", Help: "connection attempts after the first",

@@ -25,6 +25,7 @@ type Stat struct {
 	Proxy, Service             string // Service is FRONTEND, BACKEND or the server's name
 	Type                       StatType
 	QueueCur, QueueMax         int64
+	QueueLimit                 int64 // "maxqueue"
 	SessionsCur, SessionsMax   int64
 	SessionsLimit              int64
 	SessionsTotal              int64
@@ -84,7 +85,7 @@ var statColumns = []statColumn{
 	{"chkdown", "bs", func(s *Stat) any { return &s.CheckDowns }},
 	{"lastchg", "bs", func(s *Stat) any { return &s.SinceChange }},
 	{"downtime", "bs", func(s *Stat) any { return &s.Downtime }},
-	{name: "qlimit"},
+	{"qlimit", "s", func(s *Stat) any { return &s.QueueLimit }},
 	{"pid", "fbs", func(s *Stat) any { return &s.ProcessID }},
 	{"iid", "fbs", func(s *Stat) any { return &s.ProxyID }},
 	{"sid", "s", func(s *Stat) any { return &s.ServID }},

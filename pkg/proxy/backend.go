@@ -30,11 +30,15 @@ type backend struct {
 	weighted int               // servers that take connections now
 	usable   int               // of these, servers that did not fail a moment ago
 	weights  []int             // scratch of reweigh
+	fullconn int               // sessions at which servers reach their maxconn
 	life
-	queue queue
+	queue    queue
+	arrivals uint64 // sessions that ever came to a queue of the backend
 	// direct takes all sessions, with "dispatch" or "option transparent"; else nil.
 	direct *server
-	full   func(i int) bool // bound once: a closure for each pick would allocate
+	// What the algorithm has to do with the queues.
+	leastconn, takesTurns bool
+	full                  func(i int) bool // bound once: a closure for each pick would allocate
 }
 
 func newBackend(name string) *backend {
@@ -47,9 +51,9 @@ func newBackend(name string) *backend {
 // state under their names; servers that are gone end with their last session.
 // added are new or have moved. While method and servers are what they were, the
 // turns go on where they are.
-func (b *backend) configure(conf *config.Proxy, p *policy, found map[string]netip.Addr) (added, removed []*server) {
+func (b *backend) configure(conf *config.Proxy, p *policy, fullconn int, found map[string]netip.Addr) (added, removed []*server) {
 	fresh := b.prepareChooser(conf, found)
-	added, removed, stale := b.takeOver(conf, p, found, fresh)
+	added, removed, stale := b.takeOver(conf, p, fullconn, found, fresh)
 	if stale {
 		b.rebuild()
 	}
@@ -58,14 +62,16 @@ func (b *backend) configure(conf *config.Proxy, p *policy, found map[string]neti
 
 // takeOver is the part of configure that sessions wait for. stale reports that an
 // address has changed since fresh was built.
-func (b *backend) takeOver(conf *config.Proxy, p *policy, found map[string]netip.Addr, fresh *chooser) (added, removed []*server, stale bool) {
+func (b *backend) takeOver(conf *config.Proxy, p *policy, fullconn int, found map[string]netip.Addr, fresh *chooser) (added, removed []*server, stale bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := make(map[string]*server, len(b.servers))
 	for _, s := range b.servers {
 		old[s.name] = s
 	}
-	b.conf, b.policy = conf, p
+	b.conf, b.policy, b.fullconn = conf, p, fullconn
+	b.leastconn = p.method.Name == "leastconn"
+	b.takesTurns = slices.Contains([]string{"roundrobin", "static-rr", "first"}, p.method.Name)
 	b.direct = b.newDirect(conf)
 	b.servers = make([]*server, len(conf.Servers))
 	for i := range conf.Servers {
@@ -73,7 +79,7 @@ func (b *backend) takeOver(conf *config.Proxy, p *policy, found map[string]netip
 		s := old[sc.Name]
 		delete(old, sc.Name)
 		if s == nil {
-			s = &server{name: sc.Name, backend: b}
+			s = &server{name: sc.Name, backend: b, queue: queue{ofServer: true}}
 		}
 		if s.configure(sc, i, found) {
 			added = append(added, s)
@@ -85,14 +91,15 @@ func (b *backend) takeOver(conf *config.Proxy, p *policy, found map[string]netip
 		b.byName[s.name] = s
 	}
 	for _, s := range old {
-		s.index = -1
+		s.index, s.eligible = -1, false
+		b.redistribute(&s.queue)
 		removed = append(removed, s)
 	}
 	if fresh != nil {
 		b.adopt(fresh)
 	}
 	b.reweigh()
-	b.serveQueue()
+	b.settleQueues()
 	return added, removed, !b.chooser.same(methodOf(conf), b.members())
 }
 
@@ -159,7 +166,7 @@ func (b *backend) rebuild() {
 func (b *backend) adopt(fresh *chooser) {
 	b.chooser = fresh
 	for i, s := range b.servers {
-		fresh.of(i).SetLoad(i, s.served)
+		fresh.of(i).SetLoad(i, s.served+s.queue.len)
 	}
 }
 
@@ -186,16 +193,19 @@ func (b *backend) reweigh() {
 		good = (*server).usable
 	}
 	b.weights = b.weights[:0]
-	backups := false
+	backups, active := false, false
 	for _, s := range b.servers {
 		w := 0
 		if good(s) && (!s.backup || !backups || b.conf.AllBackups) {
 			w = s.weight
-			backups = backups || s.backup
+			backups, active = backups || s.backup, active || !s.backup
 		}
 		b.weights = append(b.weights, w)
 	}
 	b.pick, b.weighted = b.chooser.weigh(b.weights)
+	for i, s := range b.servers {
+		s.eligible = b.weights[i] > 0 && s.backup != active
+	}
 	b.note(b.weighted > 0, time.Now())
 	if b.usable = b.weighted; fallback {
 		b.usable = 0
@@ -207,7 +217,8 @@ type verdict int
 
 const (
 	assignNone   verdict = iota // no server takes connections
-	assignQueued                // all are full: the session waits in the queue
+	assignQueued                // the session waits, for any server or for the one it belongs to
+	assignFull                  // that one has its maxqueue of those already
 	assignServer
 )
 
@@ -230,96 +241,64 @@ func (b *backend) assign(s *session, avoid *server) (*server, verdict) {
 		return nil, assignNone
 	}
 	s.choice = b.weighted > 1
+	if b.takesTurns && b.queue.len > 0 {
+		b.enqueue(&b.queue, s) // with these, somebody waits only while all are full
+		return nil, assignQueued
+	}
 	not := -1
 	if avoid != nil {
 		not = avoid.index
 	}
-	i, ok := b.pick.Pick(s.key, not, b.full)
-	if !ok {
-		b.queue.push(s)
+	i, _ := b.pick.Pick(s.key, not, b.full)
+	if i < 0 {
+		b.enqueue(&b.queue, s)
 		return nil, assignQueued
 	}
-	return b.take(i), assignServer
+	return b.claim(s, b.servers[i])
 }
 
-// take counts one more session at server i. mu is held.
-func (b *backend) take(i int) *server {
-	srv := b.servers[i]
+// claim takes a place at srv for the session, which goes nowhere else: it waits if
+// there is none. b.mu is held.
+func (b *backend) claim(s *session, srv *server) (*server, verdict) {
+	switch {
+	case srv.hasPlace():
+		b.take(srv)
+		return srv, assignServer
+	case srv.limits.maxqueue > 0 && srv.queue.len >= srv.limits.maxqueue:
+		return srv, assignFull
+	}
+	b.enqueue(&srv.queue, s)
+	b.tellLoad(srv)
+	return srv, assignQueued
+}
+
+// take counts one more session at srv. b.mu is held.
+func (b *backend) take(srv *server) {
 	srv.count()
-	b.chooser.of(i).SetLoad(i, srv.served)
-	return srv
+	b.tellLoad(srv)
 }
 
-// release counts a session out of srv and gives free places to those who wait.
+// giveBack counts one session less at srv. b.mu is held.
+func (b *backend) giveBack(srv *server) {
+	srv.served--
+	srv.current.Store(int64(srv.served))
+	b.tellLoad(srv)
+}
+
+// tellLoad tells the algorithm how many sessions srv has, waiting ones included.
+// b.mu is held.
+func (b *backend) tellLoad(srv *server) {
+	if srv.index >= 0 {
+		b.chooser.of(srv.index).SetLoad(srv.index, srv.served+srv.queue.len)
+	}
+}
+
+// release counts a session out of srv and gives the place to those who wait.
 func (b *backend) release(srv *server) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	srv.served--
-	srv.current.Store(int64(srv.served))
-	if srv.index >= 0 {
-		b.chooser.of(srv.index).SetLoad(srv.index, srv.served)
-	}
-	b.serveQueue()
-}
-
-// serveQueue assigns queued sessions while a server has a free place. Those that
-// wait for another server than the one with the place are passed over. mu is held.
-func (b *backend) serveQueue() {
-	var next *session
-	for s := b.queue.first; s != nil && b.weighted > 0; s = next {
-		next = s.place.next
-		if s.want != nil {
-			b.serveWanted(s)
-			continue
-		}
-		i, ok := b.pick.Pick(s.key, -1, b.full)
-		if !ok && i < 0 {
-			return
-		}
-		if ok {
-			b.queue.remove(s)
-			b.handOver(s, b.take(i))
-		}
-	}
-}
-
-// serveWanted gives a session the place at the one server that it waits for, if it
-// is free. mu is held.
-func (b *backend) serveWanted(s *session) {
-	switch {
-	case s.want.index < 0:
-		s.want = nil // any will do
-	case !s.want.isFull():
-		b.queue.remove(s)
-		b.handOver(s, b.take(s.want.index))
-	}
-}
-
-// handOver tells a session's loop that srv was assigned. The session may have
-// ended meanwhile; then the place goes back.
-func (b *backend) handOver(s *session, srv *server) {
-	gen := s.gen
-	posted := s.w.loop.Post(func() {
-		if s.gen != gen || s.state != stateQueued {
-			b.release(srv)
-			return
-		}
-		s.assignedBy(srv)
-	})
-	if !posted {
-		srv.served-- // the loop has ended, and the session with it
-		srv.current.Store(int64(srv.served))
-		if srv.index >= 0 {
-			b.chooser.of(srv.index).SetLoad(srv.index, srv.served)
-		}
-	}
-}
-
-// leaveQueue takes a session that ends out of the queue, if it is in.
-func (b *backend) leaveQueue(s *session) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.queue.remove(s)
+	b.giveBack(srv)
+	b.serve(srv)
 }
 
 // changed puts a server's new state in force.
@@ -328,5 +307,5 @@ func (b *backend) changed(apply func()) {
 	defer b.mu.Unlock()
 	apply()
 	b.reweigh()
-	b.serveQueue()
+	b.settleQueues()
 }

@@ -77,7 +77,7 @@ func (s *server) comeBack() operation {
 func (b *backend) rearranged() (emptied bool) {
 	downs := b.downs
 	b.reweigh()
-	b.serveQueue()
+	b.settleQueues()
 	return b.downs != downs
 }
 

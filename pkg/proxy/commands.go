@@ -120,6 +120,7 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 	all.ProcessID, all.ProxyID = 1, int64(p.ID)
 	all.SessionsCur, all.Algorithm = b.conns.Load(), p.Balance.Algorithm
 	all.QueueCur, all.QueueMax = int64(b.queue.len), int64(b.queue.peak)
+	all.SessionsLimit = int64(b.fullconn)
 	all.Status, all.Weight = "DOWN", int64(b.weight())
 	now := time.Now()
 	all.SinceChange, all.CheckDowns, all.Downtime = seconds(now.Sub(b.since)), new(b.downs), new(seconds(b.downFor(now)))
@@ -131,7 +132,8 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 		s := srv.stats.record()
 		s.Proxy, s.Service, s.Type, s.Mode = p.Name, srv.name, ctl.StatServer, "tcp"
 		s.ProcessID, s.ProxyID, s.ServID = 1, int64(p.ID), int64(srv.conf.ID)
-		s.SessionsCur, s.SessionsLimit = int64(srv.served), int64(srv.conf.Maxconn)
+		s.SessionsCur, s.SessionsLimit = int64(srv.served), int64(srv.limits.maxconn)
+		s.QueueCur, s.QueueMax, s.QueueLimit = int64(srv.queue.len), int64(srv.queue.peak), int64(srv.limits.maxqueue)
 		s.Status, s.Weight, s.Address = srv.status(), int64(srv.weight), srv.target.Load().String()
 		srv.healthStat(&s, now)
 		if srv.backup {

@@ -29,23 +29,49 @@ func (s *session) choose(avoid *server) {
 	s.attempt = s.w.loop.Now()
 	s.state = stateQueued
 	srv, verdict := s.be.assign(s, avoid)
+	s.bound = srv
+	if avoid != nil {
+		s.countRetry(avoid, srv)
+	}
 	switch verdict {
 	case assignNone:
+		s.be.stats.connectErrors.Add(1)
 		s.finish(byServer, whileConnecting)
+	case assignFull:
+		if s.want != nil && s.beConf.Redispatch != 0 {
+			s.choose(srv)
+			return
+		}
+		srv.stats.connectErrors.Add(1)
+		s.be.stats.connectErrors.Add(1)
+		s.finish(byServer, whileQueued)
 	case assignQueued:
 		s.arm(s.queueTimeout())
 	case assignServer:
 		s.srv = srv
-		if avoid != nil && srv == avoid {
+		if srv == avoid {
 			s.pause()
 			return
 		}
-		if avoid != nil {
-			s.redispatched = true
-			s.be.stats.redispatches.Add(1)
-		}
 		s.connect()
 	}
+}
+
+// chooseAnew is called on the session's loop when it was taken out of a queue that
+// will not be served.
+func (s *session) chooseAnew() { s.choose(nil) }
+
+// countRetry notes that a session that failed at server old tries again at srv, or
+// anywhere if that is nil.
+func (s *session) countRetry(old, srv *server) {
+	if srv == old {
+		old.stats.retries.Add(1)
+		s.be.stats.retries.Add(1)
+		return
+	}
+	s.redispatched = true
+	old.stats.redispatches.Add(1)
+	s.be.stats.redispatches.Add(1)
 }
 
 // queueTimeout is "timeout queue", which falls back to "timeout connect".
@@ -80,6 +106,8 @@ func (s *session) connect() {
 	if s.assigned < 0 {
 		s.assigned = s.attempt
 	}
+	s.srv.stats.sessions.Add(1)
+	s.srv.stats.peak(s.srv.current.Load())
 	fd, err := s.dial()
 	if err != nil {
 		s.attemptFailed(err)
@@ -119,13 +147,13 @@ func (s *session) attemptFailed(err error) {
 		s.ends[serverEnd].fd = -1
 	}
 	s.returnPort()
-	s.srv.stats.connectErrors.Add(1)
-	s.be.stats.connectErrors.Add(1)
 	local := isLocalFailure(err)
 	if !local {
 		s.srv.failed(err)
 	}
 	if int(s.retries) >= s.beConf.Retries {
+		s.srv.stats.connectErrors.Add(1)
+		s.be.stats.connectErrors.Add(1)
 		who := byte(byServer)
 		switch {
 		case err == errConnectTimeout:
@@ -137,12 +165,18 @@ func (s *session) attemptFailed(err error) {
 		return
 	}
 	s.retries++
-	s.srv.stats.retries.Add(1)
-	s.be.stats.retries.Add(1)
-	failed := s.srv
-	s.srv = nil
-	s.be.release(failed)
-	s.choose(failed)
+	if failed := s.srv; s.leaves() {
+		s.srv = nil
+		s.be.release(failed)
+		s.choose(failed)
+		return
+	}
+	s.countRetry(s.srv, s.srv)
+	if err == errConnectTimeout {
+		s.connect() // the server had its time already
+		return
+	}
+	s.pause()
 }
 
 // isLocalFailure tells faults of this machine from those of the server.

@@ -7,8 +7,8 @@ import "sync/atomic"
 type proxyStats struct {
 	sessions, bytesIn, bytesOut atomic.Int64
 	peakSessions                atomic.Int64
-	connectErrors, retries      atomic.Int64
-	redispatches, queueTimeouts atomic.Int64
+	connectErrors               atomic.Int64 // sessions that got no server, or no place there in time
+	retries, redispatches       atomic.Int64
 	requestErrors               atomic.Int64 // connections without the PROXY header that must come
 }
 

@@ -286,7 +286,7 @@ func (e *Engine) commitBackends(conf *config.Config, c *change) {
 		b := e.backends[p.Name]
 		delete(gone, p.Name)
 		b.logger.Store(c.pools[p.Name])
-		added, removed := b.configure(p, c.policies[p.Name], c.found)
+		added, removed := b.configure(p, c.policies[p.Name], fullconnOf(conf, p, e.maxconn.Load()), c.found)
 		for _, s := range added {
 			e.watch.add(s)
 		}

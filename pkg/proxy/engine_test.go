@@ -86,7 +86,7 @@ func TestDeadServerIsPassedOverAndComesBack(t *testing.T) {
 	if got := r.stat("s2").Status; got != "DOWN" {
 		t.Errorf("status of s2 = %q, want DOWN", got)
 	}
-	if n := r.stat("BACKEND").ConnectErrors; n < 1 || n > 3 {
+	if n := r.stat("BACKEND").Redispatches; n < 1 || n > 3 {
 		t.Errorf("%d failed attempts for 10 connections: the dead server was not set aside", n)
 	}
 	serveAt(t, addr2, named("s2"))

@@ -37,7 +37,7 @@ func newWard(conf *config.Config, probe func(ctx context.Context, address string
 			continue
 		}
 		w.backends[p.Name] = newBackend(p.Name)
-		added, _ := w.backends[p.Name].configure(p, &policy{method: methodOf(p)}, nil)
+		added, _ := w.backends[p.Name].configure(p, &policy{method: methodOf(p)}, 1, nil)
 		for _, s := range added {
 			w.add(s)
 		}

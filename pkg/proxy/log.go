@@ -75,10 +75,14 @@ func (s *session) appendServer(b []byte) []byte {
 		return append(append(b, s.fe.name...), "/<NOSRV> "...)
 	}
 	b = append(append(b, s.be.name...), '/')
-	if s.srv == nil {
+	srv := s.srv
+	if srv == nil {
+		srv = s.bound
+	}
+	if srv == nil {
 		return append(b, "<NOSRV> "...)
 	}
-	return append(append(b, s.srv.name...), ' ')
+	return append(append(b, srv.name...), ' ')
 }
 
 func (s *session) appendTimes(b []byte) []byte {
@@ -122,8 +126,10 @@ func (s *session) appendCounts(b []byte) []byte {
 		b = append(b, '+')
 	}
 	b = strconv.AppendInt(b, int64(s.retries), 10)
-	b = append(b, " 0/"...)
-	return strconv.AppendInt(b, int64(s.queuePos), 10)
+	b = append(b, ' ')
+	b = strconv.AppendUint(b, uint64(s.serverQueue), 10)
+	b = append(b, '/')
+	return strconv.AppendUint(b, uint64(s.backendQueue), 10)
 }
 
 // Syslog severities (RFC 5424, section 6.2.1).

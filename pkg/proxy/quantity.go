@@ -38,7 +38,13 @@ func (b *backend) Quantity(q rules.Quantity) int64 {
 }
 
 // waiting counts the sessions in the backend's queues. mu is held.
-func (b *backend) waiting() int64 { return int64(b.queue.len) }
+func (b *backend) waiting() int64 {
+	n := b.queue.len
+	for _, s := range b.servers {
+		n += s.queue.len
+	}
+	return int64(n)
+}
 
 // free is how many more sessions the servers in use take, -1 if one has no limit. mu
 // is held.
@@ -65,14 +71,10 @@ func (b *backend) slots() int64 {
 		if !s.reachable() {
 			continue
 		}
-		maxqueue := 0
-		if o := s.conf.Options; o != nil {
-			maxqueue = o.Maxqueue
-		}
-		if s.conf.Maxconn == 0 || maxqueue == 0 {
+		if s.limits.maxconn == 0 || s.limits.maxqueue == 0 {
 			return -1
 		}
-		sum += int64(s.conf.Maxconn-s.served) + int64(maxqueue) - s.waiting()
+		sum += int64(s.limits.maxconn-s.served) + int64(s.limits.maxqueue) - s.waiting()
 	}
 	return sum
 }
@@ -105,20 +107,14 @@ func (r serverRef) Quantity(q rules.Quantity) int64 {
 // free is how many more sessions the server takes, -1 for any number. backend.mu is
 // held.
 func (s *server) free() int64 {
-	if s.conf.Maxconn == 0 {
+	if s.limits.maxconn == 0 {
 		return -1
 	}
-	return int64(max(s.conf.Maxconn-s.served, 0))
+	return int64(max(s.limits.maxconn-s.served, 0))
 }
 
 // waiting counts the sessions that wait for this server and no other. backend.mu is
 // held.
 func (s *server) waiting() int64 {
-	n := int64(0)
-	for w := s.backend.queue.first; w != nil; w = w.place.next {
-		if w.want == s {
-			n++
-		}
-	}
-	return n
+	return int64(s.queue.len)
 }

@@ -186,13 +186,9 @@ func (b *backend) assignTo(s *session, name string) (srv *server, v verdict, ok 
 	if srv == nil || !srv.reachable() && !b.conf.Flags.Persist {
 		return nil, assignNone, false
 	}
-	s.choice = b.weighted > 1
-	if srv.isFull() {
-		s.want = srv
-		b.queue.push(s)
-		return nil, assignQueued, true
-	}
-	return b.take(srv.index), assignServer, true
+	s.choice, s.want = b.weighted > 1, srv
+	srv, v = b.claim(s, srv)
+	return srv, v, true
 }
 
 // server finds a server by name. mu is held.

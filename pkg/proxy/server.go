@@ -22,13 +22,18 @@ type server struct {
 
 	// Guarded by backend.mu.
 	condition
-	conf    *config.Server
-	index   int // place in the backend; -1: no longer configured
-	weight  int
-	served  int // sessions assigned
-	backup  bool
-	located bool // has an address
-	suspect bool // attempts fail: out of rotation until a probe succeeds
+	conf   *config.Server
+	index  int // place in the backend; -1: no longer configured
+	weight int
+	limits serverLimits
+	served int   // sessions assigned
+	queue  queue // of those that wait for this server
+	// eligible: the algorithm gives it new connections. A backup server is not
+	// while it is not needed.
+	eligible bool
+	backup   bool
+	located  bool // has an address
+	suspect  bool // attempts fail: out of rotation until a probe succeeds
 }
 
 // target is where a server is.
@@ -44,7 +49,7 @@ type target struct {
 func (s *server) configure(conf *config.Server, index int, found map[string]netip.Addr) (moved bool) {
 	old := s.conf
 	moved = old == nil || old.Host != conf.Host || old.Path != conf.Path
-	s.conf, s.index, s.backup = conf, index, conf.Backup
+	s.conf, s.index, s.backup, s.limits = conf, index, conf.Backup, limitsOf(conf)
 	s.adopt(old, conf, moved)
 	var known *target
 	if !moved {
@@ -95,8 +100,6 @@ func (b *backend) newDirect(conf *config.Proxy) *server {
 func (s *server) count() {
 	s.served++
 	s.current.Store(int64(s.served))
-	s.stats.sessions.Add(1)
-	s.stats.peak(int64(s.served))
 }
 
 // needsResolution reports whether the server is known by a host name. backend.mu
@@ -121,8 +124,9 @@ func (s *server) reachable() bool {
 	return s.admin&anyMaint == 0 && s.op != opStopped && s.located && !s.suspect
 }
 
-// isFull reports whether maxconn is reached. backend.mu is held.
-func (s *server) isFull() bool { return s.conf.Maxconn > 0 && s.served >= s.conf.Maxconn }
+// inService reports whether the server may take connections and is not known to
+// fail. backend.mu is held.
+func (s *server) inService() bool { return s.usable() && !s.suspect }
 
 // failed reports a connection attempt that failed through the server's fault.
 func (s *server) failed(err error) {

@@ -52,6 +52,7 @@ type session struct {
 	beConf   *config.Proxy
 	bePolicy *policy
 	srv      *server // counted there while not nil
+	bound    *server // whose queue it is in, or was refused at
 	route    *route  // how srv is reached, in the present attempt
 	borrowed uint16  // source port of route's pool; 0: none
 
@@ -74,10 +75,11 @@ type session struct {
 	redispatched bool
 	choice       bool   // there were other servers to pick when this one was
 	retries      uint32 // connection attempts that failed
-	queuePos     int32  // sessions ahead when it was queued
-	place        queuePlace
-	key          balance.Key // what the algorithm looks up
-	want         *server     // the only one that will do; nil: any
+	// What was served before this session from the queues it was in, itself included.
+	serverQueue, backendQueue uint32
+	place                     queuePlace
+	key                       balance.Key // what the algorithm looks up
+	want                      *server     // that a rule named; nil: none did
 }
 
 // start begins the session of an accepted connection.
@@ -368,7 +370,7 @@ func (s *session) Expired() {
 	now := s.w.loop.Now()
 	switch s.state {
 	case stateQueued:
-		s.be.stats.queueTimeouts.Add(1)
+		s.be.queueTimedOut(s)
 		s.finish(byServerTimeout, whileQueued)
 	case statePausing:
 		s.connect()
