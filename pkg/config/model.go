@@ -40,6 +40,10 @@ type Global struct {
 	CPUMap        []CPUMap      // "cpu-map" lines
 	MaxconnRate   int           // new connections per second over all frontends; 0: unlimited
 	MaxsessRate   int           // new sessions per second over all frontends; 0: unlimited
+	Maxpipes      int           // pipes of spliced flows; 0: a quarter of Maxconn
+	UlimitN       int           // "ulimit-n": open files; 0: as many as are needed
+	FDHardLimit   int           // "fd-hard-limit": most open files whatever the system allows; 0: 1048576
+	LaxLimits     bool          // "no strict-limits": go on with what limits there are
 	ClusterSecret string        // "cluster-secret"
 	HardStopAfter time.Duration // longest soft stop; 0: unlimited
 	Logs          []LogTarget

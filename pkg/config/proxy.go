@@ -12,7 +12,7 @@ var proxyKeywords = []Keyword{
 	{Name: "default_backend", Where: inFront, Args: "<backend>", Min: 1, Max: 1, Help: "backend of a frontend", parse: parseDefaultBackend},
 	{Name: "maxconn", Where: inFront, Args: "<number>", Min: 1, Max: 1, Default: "that of global", Help: "concurrent connections of a frontend",
 		parse: proxyInt(func(px *Proxy) *int { return &px.Maxconn })},
-	{Name: "backlog", Where: inFront, Args: "<number>", Min: 1, Max: 1, Default: "maxconn", Help: "length of the listen queue",
+	{Name: "backlog", Where: inFront, Args: "<number>", Min: 1, Max: 1, Default: "net.core.somaxconn", Help: "length of the listen queue",
 		parse: proxyInt(func(px *Proxy) *int { return &px.Backlog })},
 	{Name: "fullconn", Where: inBack, Args: "<number>", Min: 1, Max: 1, Default: "a tenth of the maxconn of its frontends",
 		Help:  "connections of a backend at which servers reach their maxconn",

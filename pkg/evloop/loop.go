@@ -60,6 +60,7 @@ type Loop struct {
 	stopped bool
 	buffers []*Buffer
 	pipes   []*Pipe
+	count   *Pipes
 	raw     rawAddr
 
 	mu   sync.Mutex // guards mail and dead
@@ -78,7 +79,7 @@ func New() (*Loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize)}
+	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize), count: new(Pipes)}
 	if err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
 		_ = unix.Close(epfd)
 		_ = unix.Close(wakefd)

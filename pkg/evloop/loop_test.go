@@ -266,3 +266,33 @@ func BenchmarkTimerSet(b *testing.B) {
 		l.SetTimer(&t, int64(i%60000), nil)
 	}
 }
+
+func TestPipesKeepTheirLimit(t *testing.T) {
+	var pipes Pipes
+	pipes.Limit(2)
+	l := &Loop{}
+	l.CountPipes(&pipes)
+	a, err := l.NewPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.NewPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.NewPipe(); err == nil || pipes.Used() != 2 {
+		t.Errorf("a third pipe: %v, %d are used", err, pipes.Used())
+	}
+	l.ReleasePipe(a) // scarce: another loop may want it
+	if n := pipes.Used(); n != 1 {
+		t.Errorf("%d are used after a release, want 1", n)
+	}
+	l.ReleasePipe(b)
+	if n := pipes.Used(); n != 1 || len(l.pipes) != 1 {
+		t.Errorf("%d are used and %d kept, want 1 and 1", n, len(l.pipes))
+	}
+	l.freeCaches()
+	if n := pipes.Used(); n != 0 {
+		t.Errorf("%d are used in the end", n)
+	}
+}

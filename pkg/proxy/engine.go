@@ -54,6 +54,9 @@ type Engine struct {
 	// noSplice has all flows copied.
 	noSplice atomic.Bool
 	paused   atomic.Int64 // acceptors that wait for a place
+	pipes    evloop.Pipes // of all loops
+	// Of all frontends: accepted connections and sessions begun.
+	connRate, sessRate limitedRate
 	// What a soft stop waits for beside conns: listeners that the loops let go, and
 	// connections whose last bytes are on their way.
 	dropping, lingering atomic.Int64
@@ -108,6 +111,7 @@ func (e *Engine) addWorker() error {
 	if err != nil {
 		return err
 	}
+	loop.CountPipes(&e.pipes)
 	w := &worker{e: e, loop: loop, acceptors: map[*listener]*acceptor{}, lingering: map[*lingerer]struct{}{}}
 	e.workers = append(e.workers, w)
 	e.running.Go(func() {
@@ -133,7 +137,7 @@ func (e *Engine) Reload(conf *config.Config) error {
 	if e.closing.Load() {
 		return errors.New("reload: the proxy is stopping")
 	}
-	maxconn, err := fitMaxconn(conf, e.opt.Maxconn)
+	limits, err := fitProcess(conf, e.opt.Maxconn)
 	if err != nil {
 		return err
 	}
@@ -141,7 +145,13 @@ func (e *Engine) Reload(conf *config.Config) error {
 	if err != nil {
 		return err
 	}
-	e.maxconn.Store(maxconn)
+	if limits.warning != "" {
+		e.log.Warn("limits do not fit", "reason", limits.warning)
+	}
+	e.maxconn.Store(limits.maxconn)
+	e.pipes.Limit(limits.pipes)
+	e.connRate.limit.Store(int64(conf.Global.MaxconnRate))
+	e.sessRate.limit.Store(int64(conf.Global.MaxsessRate))
 	e.noSplice.Store(conf.Global.NoSplice)
 	e.commit(conf, plan)
 	return nil

@@ -43,20 +43,25 @@ func (e *Engine) hasRoom(l *listener) bool {
 		within(l.conns.Load()+1, int64(l.bind.Load().Maxconn))
 }
 
-// rateWait is how many milliseconds "rate-limit sessions" makes the next session
-// of f wait; 0 is none.
+// rateWait is how many milliseconds the rates of the process ("maxconnrate",
+// "maxsessrate") and of f ("rate-limit sessions") make the next session of f wait; 0
+// is none. Loops that ask at the same moment may all be let through.
 func (e *Engine) rateWait(f *frontend) int64 {
-	limit := f.conf.Load().RateSessions
-	if limit <= 0 {
-		return 0
+	now := time.Since(e.started).Milliseconds()
+	wait := max(e.connRate.due(now), e.sessRate.due(now))
+	if limit := f.conf.Load().RateSessions; limit > 0 {
+		wait = max(wait, f.rate.wait(now, int64(limit)))
 	}
-	return f.rate.wait(time.Since(e.started).Milliseconds(), int64(limit))
+	return wait
 }
 
-// countSession notes a new session of f for its rate.
+// countSession notes a new session of f for its rates.
 func (e *Engine) countSession(f *frontend) {
+	now := time.Since(e.started).Milliseconds()
+	e.connRate.note(now)
+	e.sessRate.note(now)
 	if f.conf.Load().RateSessions > 0 {
-		f.rate.add(time.Since(e.started).Milliseconds())
+		f.rate.add(now)
 	}
 }
 

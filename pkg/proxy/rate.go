@@ -1,6 +1,31 @@
 package proxy
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// limitedRate is a rate with its limit per second; 0 is none, and then nothing is
+// measured.
+type limitedRate struct {
+	rate
+	limit atomic.Int64
+}
+
+// note counts one event at now.
+func (r *limitedRate) note(now int64) {
+	if r.limit.Load() > 0 {
+		r.add(now)
+	}
+}
+
+// due is how many milliseconds one more event has to wait.
+func (r *limitedRate) due(now int64) int64 {
+	if limit := r.limit.Load(); limit > 0 {
+		return r.wait(now, limit)
+	}
+	return 0
+}
 
 // rate measures events per second over a sliding window: the present second and
 // the part of the previous one that the window still covers (configuration manual,

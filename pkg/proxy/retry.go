@@ -7,9 +7,10 @@ import (
 
 // leaves reports whether the session goes to another server after its connection
 // attempt at s.srv failed; retries counts that failure already. One without a key
-// leaves if there is any other. One whose key or rule names the server stays, unless "option redispatch" lets this retry go or the server is out of service.
+// leaves if there is any other. One whose key or rule names the server stays,
+// unless "option redispatch" lets this retry go or the server is out of service.
 func (s *session) leaves() bool {
-	if s.key == (balance.Key{}) && s.want == nil && s.choice {
+	if s.key == (balance.Key{}) && s.want == nil && s.be.hasOther(s.srv) {
 		return true
 	}
 	n := redispatchAt(s.beConf)
@@ -34,4 +35,11 @@ func (b *backend) serves(srv *server) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return srv.index >= 0 && srv.inService()
+}
+
+// hasOther reports whether a server other than srv gets new connections.
+func (b *backend) hasOther(srv *server) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.weighted > 1 || b.weighted == 1 && !srv.eligible
 }

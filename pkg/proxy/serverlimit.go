@@ -28,15 +28,11 @@ func limitsOf(conf *config.Server) serverLimits {
 // when the backend has "fullconn" sessions, waiting ones included. It means nothing
 // without maxconn. backend.mu is held.
 func (s *server) limit() int {
-	l := &s.limits
-	if l.minconn == l.maxconn {
-		return l.maxconn
+	n := s.limits.maxconn
+	if conns := int(s.backend.conns.Load()); s.limits.minconn < n && conns < s.backend.fullconn {
+		n = max(s.limits.minconn, conns*n/s.backend.fullconn)
 	}
-	conns := int(s.backend.conns.Load())
-	if conns >= s.backend.fullconn {
-		return l.maxconn
-	}
-	return max(l.minconn, conns*l.maxconn/s.backend.fullconn)
+	return n
 }
 
 // belowLimit reports whether s serves fewer sessions than it may. backend.mu is
