@@ -84,7 +84,7 @@ func withoutConsequences(j judgement, output string) judgement {
 		if m == nil {
 			continue
 		}
-		machine := strings.Contains(l, "could not resolve address") || strings.Contains(l, "cannot use file descriptor") || strings.Contains(l, "invalid address")
+		machine := strings.Contains(l, "could not resolve address") || strings.Contains(l, "cannot use file descriptor")
 		if n, err := strconv.Atoi(m[1]); err == nil && (machine || strings.Contains(l, "'listen' or 'defaults' expected")) {
 			j.Lines = slices.DeleteFunc(j.Lines, func(line int) bool { return line == n })
 			j.Valid = machine && len(j.Lines) == 0
