@@ -9,7 +9,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -265,44 +264,6 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 	}
 	if name := greeting(t, r.dial()); name != "s1" {
 		t.Errorf("after the refused reload a connection went to %s", name)
-	}
-}
-
-func TestReloadsLoseNoConnection(t *testing.T) {
-	s := serve(t, named("s1"))
-	bind := freeAddr(t)
-	conf := func() *config.Config { return testConf(bind, "leastconn", "s1="+s.Addr().String()) }
-	r := startRig(t, conf(), Options{})
-	var failed atomic.Int64
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			c, err := net.Dial("tcp", bind.String())
-			if err != nil {
-				failed.Add(1)
-				continue
-			}
-			if _, err := io.ReadFull(c, make([]byte, 3)); err != nil {
-				failed.Add(1)
-			}
-			_ = c.Close()
-		}
-	}()
-	for range 200 {
-		if err := r.Reload(conf()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	close(stop)
-	<-done
-	if n := failed.Load(); n != 0 {
-		t.Errorf("%d connections failed during reloads", n)
 	}
 }
 

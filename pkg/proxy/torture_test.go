@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,10 +18,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const (
-	tortureConns = 200
-	tortureTime  = 20 * time.Second // of one connection, under the race detector too
-)
+// tortureScale is how many connections live at once, and how long one of them may
+// take: 2,000 in the full run, fewer on a laptop and under the race detector.
+func tortureScale() (conns uint32, limit time.Duration) {
+	if fullRun && !raceDetector {
+		return 2000, 90 * time.Second
+	}
+	return 200, 20 * time.Second
+}
+
+// fullRun tells that nothing is to be spared (make test).
+var fullRun = os.Getenv("SLUICE_FULL") == "1"
 
 // tortureEnd is what one end of a connection does.
 type tortureEnd struct {
@@ -130,6 +138,7 @@ func (e *tortureEnd) receive(c *net.TCPConn, stream io.Reader, rnd *rand.Rand) (
 // is left of the sessions.
 func TestTorture(t *testing.T) {
 	seed := rand.Uint64()
+	tortureConns, tortureTime := tortureScale()
 	t.Logf("seed %d", seed)
 	fault := func(number uint32, err error) {
 		if err != nil {
@@ -153,7 +162,7 @@ func TestTorture(t *testing.T) {
 	r := startRig(t, testConf(freeAddr(t), "leastconn", "s1="+s.Addr().String(), "s2="+s.Addr().String()), Options{})
 	var clients sync.WaitGroup
 	codes := map[string]int{}
-	for number := range uint32(tortureConns) {
+	for number := range tortureConns {
 		ends := torturePlan(seed, number)
 		switch {
 		case ends[clientEnd].resets:
@@ -178,7 +187,7 @@ func TestTorture(t *testing.T) {
 	_ = s.Close()
 	s.wg.Wait()
 	r.await("no session left", func() bool { return r.conns.Load() == 0 && r.lingering.Load() == 0 })
-	if n := r.stat("BACKEND"); n.SessionsCur != 0 || n.SessionsTotal != tortureConns {
+	if n := r.stat("BACKEND"); n.SessionsCur != 0 || n.SessionsTotal != int64(tortureConns) {
 		t.Errorf("%d sessions, %d of them still there, want %d and 0", n.SessionsTotal, n.SessionsCur, tortureConns)
 	}
 	r.Stop() // writes what is left of the log
