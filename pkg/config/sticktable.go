@@ -248,8 +248,8 @@ func (tp *tableParser) stored(w Word) bool {
 			at.Text, rest = rest.Text[:n], Word{Text: rest.Text[n+1:], Col: rest.Col + n + 1}
 		default:
 			at.Text, given = rest.Text[:n], true
-			end := strings.IndexByte(rest.Text, ')')
-			if end < 0 {
+			end := n + strings.IndexByte(rest.Text[n:], ')')
+			if end < n {
 				return tp.fault(at, "stick-table: missing closing parenthesis behind '%s'", at.Text)
 			}
 			args = rest.Text[n+1 : end]
