@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -63,7 +64,7 @@ func TestListingHasOnlyWhatIsSupported(t *testing.T) {
 // The lines of the listings are HAProxy's: arguments, types and places of fetches
 // and converters, and the methods of ACLs.
 func TestListingAgrees(t *testing.T) {
-	haproxy := oracle(t)
+	haproxy := judge.HAProxy(t)
 	theirs := map[string]bool{}
 	for line := range strings.Lines(outcomeOf(t, ".", haproxy, nil, "-dKacl,cnv,smp", "-q", "-c", "-f", "/dev/null").Stdout) {
 		theirs[line] = true
@@ -85,7 +86,7 @@ func TestListingAgrees(t *testing.T) {
 
 // Every option that HAProxy's help names is known, but for those of HTTP.
 func TestHelpNamesHAProxysOptions(t *testing.T) {
-	theirs := outcomeOf(t, ".", oracle(t), nil, "-h").Stderr
+	theirs := outcomeOf(t, ".", judge.HAProxy(t), nil, "-h").Stderr
 	our := ours(t, ".", "-h").Stdout
 	pattern := regexp.MustCompile(`(?m)^        (-[A-Za-z]+)`)
 	for _, m := range pattern.FindAllStringSubmatch(theirs, -1) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/ci/judge"
 )
 
 // outcome is what a command line leads to.
@@ -126,31 +126,6 @@ func writeShapeFiles(t *testing.T) string {
 	return dir
 }
 
-// oracle returns the path of the real HAProxy in the version whose command line is
-// taken here: $SLUICE_HAPROXY, what "make judge" made, or the machine's own.
-func oracle(t *testing.T) string {
-	t.Helper()
-	want := config.CompatVersion[:strings.LastIndexByte(config.CompatVersion, '.')+1]
-	made, err := filepath.Abs("../../build/judge/haproxy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{os.Getenv("SLUICE_HAPROXY"), made, "haproxy"} {
-		if path == "" {
-			continue
-		}
-		out, err := exec.Command(path, "-v").Output()
-		if err == nil && strings.HasPrefix(string(out), "HAProxy version "+want) {
-			return path
-		}
-	}
-	if os.Getenv("SLUICE_FULL") == "1" {
-		t.Fatalf("no HAProxy %sx: make judge", want)
-	}
-	t.Skipf("no HAProxy %sx: make judge", want)
-	return ""
-}
-
 // shape keeps of an outcome what must be the same: the exit code, and of each line
 // its severity and place, or the sentence that programs look for.
 func shape(o outcome) outcome {
@@ -189,7 +164,7 @@ var shapePattern = regexp.MustCompile(`^(\[[A-Z]+\] +)\(\d+\) : (?:.*?(\[[a-z]+\
 // TestCommandLineHasHAProxysShape compares proxyd's answers with those of the real
 // program.
 func TestCommandLineHasHAProxysShape(t *testing.T) {
-	haproxy := oracle(t)
+	haproxy := judge.HAProxy(t)
 	dir := writeShapeFiles(t)
 	for _, line := range shapeLines {
 		t.Run(strings.ReplaceAll(line, "/", "|"), func(t *testing.T) {
@@ -242,7 +217,7 @@ func severities(text string) string {
 // TestLineDumpIsHAProxys compares -dC with the real program's, whose lines end with
 // a blank. What follows a word that is hidden may differ: less is shown here.
 func TestLineDumpIsHAProxys(t *testing.T) {
-	haproxy := oracle(t)
+	haproxy := judge.HAProxy(t)
 	dir := writeShapeFiles(t)
 	for _, option := range []string{"-dC", "-dC,line", "-dC0"} {
 		want := dumpedLines(outcomeOf(t, dir, haproxy, nil, "-c", option, "-f", "words.cfg").Stdout)

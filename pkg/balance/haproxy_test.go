@@ -16,31 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/judge"
 	"github.com/sluice-lb/sluice/pkg/balance"
 )
-
-// judge finds the HAProxy whose picks are the reference.
-func judge(t *testing.T) string {
-	t.Helper()
-	made, err := filepath.Abs("../../build/judge/haproxy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{os.Getenv("SLUICE_HAPROXY"), made, "haproxy"} {
-		if path == "" {
-			continue
-		}
-		out, err := exec.Command(path, "-v").Output()
-		if err == nil && strings.HasPrefix(string(out), "HAProxy version 3.0.") {
-			return path
-		}
-	}
-	if os.Getenv("SLUICE_FULL") == "1" {
-		t.Fatal("no HAProxy 3.0.x: make judge")
-	}
-	t.Skip("no HAProxy 3.0.x: make judge")
-	return ""
-}
 
 // patience bounds each wait for something that must happen.
 const patience = time.Minute
@@ -86,7 +64,7 @@ type house struct {
 // newHouse starts servers and HAProxy. A server is an address within 127.1.0.0/16;
 // one listener serves them all and tells a client which one it has reached.
 func newHouse(t *testing.T, scenes []scene) *house {
-	haproxy := judge(t)
+	haproxy := judge.HAProxy(t)
 	ln, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
 )
 
 // judgement is what matters about a verdict: whether the file loads and which
@@ -124,33 +125,8 @@ func disagreements(t *testing.T) map[string]string {
 	return known
 }
 
-// judge returns the path of the real HAProxy in the version whose language is
-// spoken here: $SLUICE_HAPROXY, what "make judge" made, or the machine's own.
-func judge(t *testing.T) string {
-	t.Helper()
-	want := CompatVersion[:strings.LastIndexByte(CompatVersion, '.')+1]
-	made, err := filepath.Abs("../../build/judge/haproxy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{os.Getenv("SLUICE_HAPROXY"), made, "haproxy"} {
-		if path == "" {
-			continue
-		}
-		out, err := exec.Command(path, "-v").Output()
-		if err == nil && strings.HasPrefix(string(out), "HAProxy version "+want) {
-			return path
-		}
-	}
-	if os.Getenv("SLUICE_FULL") == "1" {
-		t.Fatalf("no HAProxy %sx: make judge", want)
-	}
-	t.Skipf("no HAProxy %sx: make judge", want)
-	return ""
-}
-
 func TestHAProxyAgrees(t *testing.T) {
-	haproxy := judge(t)
+	haproxy := judge.HAProxy(t)
 	files, err := filepath.Glob("testdata/diff/*.cfg")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("testdata/diff/*.cfg: %d files, %v", len(files), err)

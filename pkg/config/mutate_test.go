@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sluice-lb/sluice/ci/judge"
 )
 
 var (
@@ -26,7 +28,7 @@ func TestMutationsAgree(t *testing.T) {
 	if *mutations == 0 {
 		t.Skip("-mutations is 0")
 	}
-	haproxy := judge(t)
+	haproxy := judge.HAProxy(t)
 	files, err := filepath.Glob("testdata/diff/*.cfg")
 	if err != nil {
 		t.Fatal(err)

@@ -9,39 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/judge"
 	"github.com/sluice-lb/sluice/pkg/config"
 )
-
-// judge finds the HAProxy that this one is compared with.
-func judge(t *testing.T) string {
-	t.Helper()
-	want := "HAProxy version " + config.CompatVersion[:strings.LastIndexByte(config.CompatVersion, '.')+1]
-	made, err := filepath.Abs("../../build/judge/haproxy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{os.Getenv("SLUICE_HAPROXY"), made, "haproxy"} {
-		if path == "" {
-			continue
-		}
-		out, err := exec.Command(path, "-v").Output()
-		if err == nil && strings.HasPrefix(string(out), want) {
-			return path
-		}
-	}
-	if os.Getenv("SLUICE_FULL") == "1" {
-		t.Fatalf("no %sx: make judge", want)
-	}
-	t.Skipf("no %sx: make judge", want)
-	return ""
-}
 
 // startJudge runs HAProxy with the configuration text until the test ends, and
 // returns when it accepts connections; a frontend of its own tells that, so that
 // no connection is counted elsewhere.
 func startJudge(t *testing.T, text string) {
 	t.Helper()
-	haproxy := judge(t)
+	haproxy := judge.HAProxy(t)
 	addr := freeAddr(t)
 	text += "\nfrontend judge-probe\n\tmode tcp\n\tbind " + addr.String() + "\n"
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")

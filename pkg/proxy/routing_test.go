@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
 )
 
 // routes are "use_backend" lines and the clients that they are for.
@@ -44,7 +45,7 @@ backend none
 
 // TestUseBackendIsHAProxys compares the backends that rules choose with HAProxy's.
 func TestUseBackendIsHAProxys(t *testing.T) {
-	judge(t)
+	judge.HAProxy(t)
 	var servers [4]*backendServer
 	for i := range servers {
 		servers[i] = serve(t, named(fmt.Sprintf("b%d", i+1)))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
 )
 
 // sequence is a backend and what connects to it, one connection after the other.
@@ -99,7 +100,7 @@ func (q sequence) play(t *testing.T, addr netip.AddrPort) []string {
 func TestSequencesAreHAProxys(t *testing.T) {
 	for _, q := range sequences {
 		t.Run(strings.ReplaceAll(q.name, " ", "-"), func(t *testing.T) {
-			judge(t)
+			judge.HAProxy(t)
 			var servers []*backendServer
 			for i := range q.servers {
 				servers = append(servers, serve(t, named(fmt.Sprintf("s%d", i+1))))

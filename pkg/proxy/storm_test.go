@@ -20,8 +20,8 @@ func stormReloads() int {
 	return 500
 }
 
-// exchange sends a line to an echo server and reads it again.
-func exchange(c net.Conn, number int) error {
+// echoLine sends a line to an echo server and reads it again.
+func echoLine(c net.Conn, number int) error {
 	line := fmt.Sprintf("%08d\n", number)
 	if _, err := io.WriteString(c, line); err != nil {
 		return err
@@ -84,7 +84,7 @@ func TestReloadStorm(t *testing.T) {
 					return
 				}
 				_ = c.SetDeadline(time.Now().Add(patience))
-				err = exchange(c, n)
+				err = echoLine(c, n)
 				_ = c.Close()
 				if err != nil {
 					t.Errorf("client %d, connection %d: %v", i, n, err)
@@ -103,7 +103,7 @@ func TestReloadStorm(t *testing.T) {
 			defer c.Close()
 			for n := 0; !stop.Load(); n++ {
 				_ = c.SetDeadline(time.Now().Add(patience))
-				if err := exchange(c, n); err != nil {
+				if err := echoLine(c, n); err != nil {
 					t.Errorf("kept connection %d, exchange %d: %v", i, n, err)
 					return
 				}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
@@ -26,7 +27,7 @@ type twins struct {
 // sends its log.
 func startTwins(t *testing.T, text string) *twins {
 	t.Helper()
-	judge(t)
+	judge.HAProxy(t)
 	tw := &twins{t: t, socket: filepath.Join(t.TempDir(), "stats"), ours: newLogBuffer(), theirs: newLogBuffer()}
 	global := "global\n\tmaxconn 200\n\tnbthread 2\n\tstats socket " + tw.socket + " level admin\n"
 	defaults := "defaults\n\tmode tcp\n\ttimeout connect 5s\n\ttimeout client 5s\n\ttimeout server 5s\n"
