@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/judge"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
@@ -53,7 +54,7 @@ var limitScenes = []scene{
 }
 
 func TestLimitsAsHAProxy(t *testing.T) {
-	judge(t)
+	judge.HAProxy(t)
 	for _, sc := range limitScenes {
 		t.Run(sc.name, func(t *testing.T) { sc.compare(t) })
 	}
@@ -61,7 +62,7 @@ func TestLimitsAsHAProxy(t *testing.T) {
 
 // Connections beyond a rate are let in at HAProxy's pace.
 func TestRatesAsHAProxy(t *testing.T) {
-	judge(t)
+	judge.HAProxy(t)
 	for _, sc := range []scene{
 		{name: "rate-limit sessions", front: "rate-limit sessions 4", servers: []string{""}},
 		{name: "maxconnrate", global: "maxconnrate 4", servers: []string{""}},

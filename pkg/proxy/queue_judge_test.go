@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
@@ -271,7 +272,7 @@ var queueScenes = []scene{
 }
 
 func TestQueuesAsHAProxy(t *testing.T) {
-	judge(t)
+	judge.HAProxy(t)
 	for _, sc := range queueScenes {
 		t.Run(sc.name, func(t *testing.T) {
 			sc.compare(t)
