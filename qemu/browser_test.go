@@ -95,9 +95,13 @@ func shows(selector, part string) chromedp.Action {
 	return sees(`document.querySelector(%q)?.textContent.includes(%q)`, selector, part)
 }
 
-// tab clicks a tab of the navigation.
+// tab clicks a tab of the navigation and waits for the new page, also where the
+// tab is the one that is shown: the mark is the old page's only.
 func tab(name string) chromedp.Action {
-	return chromedp.Tasks{chromedp.Click(fmt.Sprintf(`//nav/a[text()=%q]`, name)), shows("nav a[aria-current]", name)}
+	return chromedp.Tasks{
+		chromedp.Evaluate(`window.left = true`, nil), chromedp.Click(fmt.Sprintf(`//nav/a[text()=%q]`, name)),
+		sees(`!window.left && document.querySelector("nav a[aria-current]")?.textContent.includes(%q)`, name),
+	}
 }
 
 // login opens the pages, as soon as they are served, and logs in.
