@@ -151,8 +151,21 @@ func (a *appliance) mustRunFrom(t *testing.T, disk string) {
 	if out := a.mustSh(t, "cat /proc/mounts"); !strings.Contains(out, "/dev/"+disk+"3 /data ext4 rw") {
 		t.Errorf("the data partition is not on %s:\n%s", disk, out)
 	}
-	if out := a.mustSh(t, "hostname"); strings.TrimSpace(out) != "copied" {
-		t.Errorf("host name = %q, want the saved one", out)
+	// The name is a part of the saved configuration like any other.
+	ctx, tick := testContext(t, time.Minute), time.NewTicker(200*time.Millisecond)
+	defer tick.Stop()
+	for {
+		out := a.mustSh(t, "hostname")
+		if strings.TrimSpace(out) == "copied" {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			state, _ := a.sh(t, "cat /run/sluice/running.json; grep . /data/sluice/revisions/*/* /etc/hostname; sluice logs init")
+			t.Errorf("host name = %q, want the saved one\n%s", out, state)
+			return
+		}
 	}
 }
 
