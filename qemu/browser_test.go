@@ -95,6 +95,15 @@ func shows(selector, part string) chromedp.Action {
 	return sees(`document.querySelector(%q)?.textContent.includes(%q)`, selector, part)
 }
 
+// press clicks an element from within the page, which may still be loading: the
+// driver's own node numbers do not outlive that.
+func press(selector string) chromedp.Action {
+	return chromedp.Tasks{
+		sees(`document.readyState === "complete" && document.querySelector(%q) !== null`, selector),
+		chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q).click()`, selector), nil),
+	}
+}
+
 // tab clicks a tab of the navigation and waits for the new page, also where the
 // tab is the one that is shown: the mark is the old page's only.
 func tab(name string) chromedp.Action {

@@ -146,7 +146,7 @@ func webConflict(t *testing.T, a *appliance, first *browser) {
 func webReboot(t *testing.T, a *appliance, b *browser) {
 	t.Helper()
 	ctx := testContext(t, bootTimeout)
-	b.run(t, "reboot", tab("Setup"), chromedp.Click(`input[name=sure]`), chromedp.Click(`button[value=reboot]`), shows(".login", "starts again"))
+	b.run(t, "reboot", tab("Setup"), press(`input[name=sure]`), press(`button[value=reboot]`), shows(".login", "starts again"))
 	if _, err := a.vm.Console.Expect(ctx, initStarted, bootTimeout); err != nil {
 		t.Fatal(err)
 	}
