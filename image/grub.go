@@ -98,8 +98,10 @@ func (l loader) place(lba uint64) (boot, core []byte, err error) {
 }
 
 // BaseCmdline is the kernel command line of every boot: both consoles, with the
-// serial one as /dev/console, and a restart ten seconds after a panic.
-const BaseCmdline = "console=tty0 console=ttyS0,115200 panic=10 quiet"
+// serial one as /dev/console, and a restart ten seconds after a panic. The root
+// file system is ramfs: as tmpfs it ends at half of the memory that the firmware
+// leaves, and with 256 MB and UEFI the configuration did not fit behind the programs.
+const BaseCmdline = "console=tty0 console=ttyS0,115200 panic=10 quiet rootfstype=ramfs"
 
 // cmdlinePattern is what may be on a kernel command line from outside: anything
 // that GRUB's shell takes literally.
