@@ -99,8 +99,8 @@ func (l loader) place(lba uint64) (boot, core []byte, err error) {
 
 // BaseCmdline is the kernel command line of every boot: both consoles, with the
 // serial one as /dev/console, and a restart ten seconds after a panic. The root
-// file system is ramfs: as tmpfs it ends at half of the memory that the firmware
-// leaves, and with 256 MB and UEFI the configuration did not fit behind the programs.
+// file system is ramfs: as tmpfs it would end at half of the memory that the
+// firmware leaves, which programs and configuration have to share.
 const BaseCmdline = "console=tty0 console=ttyS0,115200 panic=10 quiet rootfstype=ramfs"
 
 // cmdlinePattern is what may be on a kernel command line from outside: anything
