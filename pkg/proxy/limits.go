@@ -64,13 +64,18 @@ func limitsWithin(conf *config.Config, override int, system uint64) (processLimi
 		return l.shareOut(bound, fixed), nil
 	}
 	if l.pipes <= 0 {
-		l.pipes = l.maxconn / 4
+		// Their number is nobody's wish: pipes take what connections leave.
+		l.pipes = max(min(l.maxconn/4, int64(bound-fixed)/2-l.maxconn), 1)
 	}
 	l.files = fixed + 2*uint64(l.maxconn+l.pipes)
 	if l.files <= bound {
 		return l, nil
 	}
-	fault := fmt.Sprintf("maxconn %d with %d pipes needs %d files, the limit is %d; lower \"maxconn\" or \"maxpipes\", or %s", l.maxconn, l.pipes, l.files, bound, advice)
+	subject, lower := fmt.Sprintf("maxconn %d", l.maxconn), `"maxconn"`
+	if g.Maxpipes > 0 {
+		subject, lower = fmt.Sprintf("maxconn %d with %d pipes", l.maxconn, l.pipes), `"maxconn" or "maxpipes"`
+	}
+	fault := fmt.Sprintf("%s needs %d files, the limit is %d; lower %s, or %s", subject, l.files, bound, lower, advice)
 	if !g.LaxLimits && !own {
 		return processLimits{}, fmt.Errorf("%s", fault)
 	}
