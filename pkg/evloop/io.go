@@ -6,14 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read reads from a nonblocking descriptor. n == 0 with a nil error is the end of
+// Read reads from a nonblocking socket. n == 0 with a nil error is the end of
 // the stream; EAGAIN means that nothing waits.
 //
-// The raw system call skips the scheduler's bookkeeping, which is right for calls
-// that cannot block.
+// It is recvfrom(2), which costs less than read(2) and its way through the file
+// system's layer. The raw system call skips the scheduler's bookkeeping, which is
+// right for calls that cannot block.
 func Read(fd int, p []byte) (n int, err error) {
 	for {
-		r, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {
 			return int(r), nil
 		}

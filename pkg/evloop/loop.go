@@ -2,8 +2,10 @@ package evloop
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,6 +38,10 @@ const (
 	batch       = 256      // events taken by one epoll_wait
 	scratchSize = 32 << 10 // bytes; see Scratch
 	modeET      = unix.EPOLLET
+	patience    = 3 // ms; see wait
+	// spareProcessors run what is not a loop: control connections, checks, the
+	// garbage collector.
+	spareProcessors = 2
 )
 
 // slot says who owns a descriptor now. The generation travels in the epoll data,
@@ -58,6 +64,7 @@ type Loop struct {
 	spare   []Task
 	scratch []byte
 	stopped bool
+	busy    bool // events come at intervals shorter than patience
 	buffers []*Buffer
 	pipes   []*Pipe
 	count   *Pipes
@@ -173,7 +180,7 @@ func (l *Loop) Run() error {
 	var events [batch]unix.EpollEvent
 	l.tick()
 	for !l.stopped {
-		n, err := unix.EpollWait(l.epfd, events[:], l.timeout())
+		n, err := l.wait(&events, l.timeout())
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("wait for events: %w", err)
 		}
@@ -185,6 +192,42 @@ func (l *Loop) Run() error {
 		l.runReady()
 	}
 	return nil
+}
+
+// wait is epoll_wait(2) with a timeout in ms, -1 for none.
+//
+// A blocking system call that the scheduler knows of costs more than the call
+// itself: the processor is taken from the goroutine meanwhile, by a thread that
+// looks for such calls every few microseconds, and must be won back. So a busy loop
+// waits up to patience without telling the scheduler. A stop of the world
+// interrupts that wait by a signal; other goroutines need a processor beside those
+// of the loops (see ShareProcessors).
+func (l *Loop) wait(events *[batch]unix.EpollEvent, timeout int) (int, error) {
+	brief := timeout
+	if brief < 0 || brief > patience {
+		brief = patience
+	}
+	if l.busy || brief == 0 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(events)), batch, uintptr(brief), 0, 0)
+		if errno != 0 {
+			return 0, errno
+		}
+		if n > 0 || brief == timeout {
+			return int(n), nil
+		}
+	}
+	began := time.Now()
+	n, err := unix.EpollWait(l.epfd, events[:], timeout)
+	l.busy = time.Since(began) < patience*time.Millisecond
+	return n, err
+}
+
+// ShareProcessors lets loops goroutines run Loops and leaves processors to others:
+// a busy loop keeps its own while it waits (runtime.GOMAXPROCS).
+func ShareProcessors(loops int) {
+	if n := loops + spareProcessors; runtime.GOMAXPROCS(0) < n {
+		runtime.GOMAXPROCS(n)
+	}
 }
 
 func (l *Loop) tick() { l.now = time.Since(l.start).Milliseconds() }

@@ -92,6 +92,7 @@ func Start(conf *config.Config, opt Options) (*Engine, error) {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
+	evloop.ShareProcessors(threads)
 	for range threads {
 		if err := e.addWorker(); err != nil {
 			e.Stop()
