@@ -16,7 +16,7 @@ func method(name string) Method {
 func farm(m Method, weights []int) Algorithm {
 	a := New(m, Numbered(len(weights)))
 	for i, w := range weights {
-		a.SetWeight(i, w)
+		a.SetShares(i, w*Scale)
 	}
 	return a
 }
@@ -100,14 +100,14 @@ func TestAvoid(t *testing.T) {
 func TestFirstGoesByID(t *testing.T) {
 	a := New(Method{Name: "first"}, []Server{{ID: 30}, {ID: 10}, {ID: 20}})
 	for i := range 3 {
-		a.SetWeight(i, 1)
+		a.SetShares(i, Scale)
 	}
 	for _, want := range []int{1, 2, 0} {
 		got, _ := a.Pick(Key{}, -1, nil)
 		if got != want {
 			t.Errorf("Pick = %d, want %d", got, want)
 		}
-		a.SetWeight(got, 0)
+		a.SetShares(got, 0)
 	}
 }
 
@@ -136,9 +136,9 @@ func TestReturningServerDoesNotCatchUp(t *testing.T) {
 	a := farm(method("roundrobin"), []int{1, 1})
 	load := make([]int, 2)
 	picks(a, load, 4, nil)
-	a.SetWeight(1, 0)
+	a.SetShares(1, 0)
 	picks(a, load, 100, nil)
-	a.SetWeight(1, 1)
+	a.SetShares(1, Scale)
 	if got := picks(a, load, 32, nil); strings.Count(got, "b") < 14 || strings.Contains(got, "bbb") {
 		t.Errorf("after its return picks = %s, want them to alternate", got)
 	}
@@ -154,7 +154,7 @@ func TestLeastConnAgainstScan(t *testing.T) {
 		i := rnd.IntN(n)
 		switch rnd.IntN(3) {
 		case 0:
-			a.SetWeight(i, rnd.IntN(4)*rnd.IntN(86))
+			a.SetShares(i, rnd.IntN(4)*rnd.IntN(86)*Scale)
 		case 1:
 			a.SetLoad(i, rnd.IntN(30))
 		case 2:
@@ -162,14 +162,14 @@ func TestLeastConnAgainstScan(t *testing.T) {
 			full := func(i int) bool { return barred>>i&1 != 0 }
 			got, _ := a.Pick(Key{}, -1, full)
 			for k := range n {
-				if a.weight[k] == 0 || full(k) {
+				if a.shares[k] == 0 || full(k) {
 					continue
 				}
 				if got < 0 || a.key(k) < a.key(got) {
 					t.Fatalf("step %d: picked %d, but %d has a lower key", step, got, k)
 				}
 			}
-			if got >= 0 && (a.weight[got] == 0 || full(got)) {
+			if got >= 0 && (a.shares[got] == 0 || full(got)) {
 				t.Fatalf("step %d: picked unusable server %d", step, got)
 			}
 		}
@@ -209,7 +209,7 @@ func TestPickDoesNotAllocate(t *testing.T) {
 	for _, m := range methods() {
 		a := New(m, Numbered(100))
 		for i := range 100 {
-			a.SetWeight(i, 1+i)
+			a.SetShares(i, (1+i)*Scale)
 		}
 		full := func(i int) bool { return i%3 == 0 }
 		a.Pick(Key{}, -1, full)
@@ -255,7 +255,7 @@ func BenchmarkPick(b *testing.B) {
 				a := New(m, Numbered(n))
 				load := make([]int, n)
 				for i := range n {
-					a.SetWeight(i, 1)
+					a.SetShares(i, Scale)
 				}
 				key := uint32(0)
 				b.ReportAllocs()
@@ -277,12 +277,12 @@ func BenchmarkChange(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/4000x%d", m.label(), weight), func(b *testing.B) {
 				a := New(m, Numbered(4000))
 				for i := range 4000 {
-					a.SetWeight(i, weight)
+					a.SetShares(i, weight*Scale)
 				}
 				for b.Loop() {
-					a.SetWeight(1234, 0)
+					a.SetShares(1234, 0)
 					a.Pick(Key{valid: true}, -1, nil)
-					a.SetWeight(1234, weight)
+					a.SetShares(1234, weight*Scale)
 					a.Pick(Key{valid: true}, -1, nil)
 				}
 			})

@@ -6,30 +6,30 @@ package balance
 // Configuration manual, "hash-balance-factor". A check costs O(1), and a pick one
 // for each place passed over.
 //
-// The places for connections, rounded up, are dealt out in proportion to the weights,
-// and the rest by where each server's weight lies in the sum of all; each server has
-// one at least. As in HAProxy, where it lies is settled at the start and does not
-// move when weights change, so that the rest is not dealt out exactly from then on.
+// The places for connections, rounded up, are dealt out in proportion to the shares,
+// and the rest by where each server's shares lie in the sum of all; each server has
+// one at least. As in HAProxy, where they lie is settled at the start and does not
+// move when shares change, so that the rest is not dealt out exactly from then on.
 type bounded struct {
 	factor int // in percent; 0: no bound
-	weight []int
-	before []int // sum of the weights of the servers before, at the start
+	shares []int
+	before []int // sum of the shares of the servers before, at the start
 	load   []int
-	total  int // of weights
+	total  int // of shares
 	loads  int
 	begun  bool
 	check  func(int) bool
 }
 
 func newBounded(factor, n int) *bounded {
-	b := &bounded{factor: factor, weight: make([]int, n), before: make([]int, n), load: make([]int, n)}
+	b := &bounded{factor: factor, shares: make([]int, n), before: make([]int, n), load: make([]int, n)}
 	b.check = b.fits
 	return b
 }
 
-func (b *bounded) setWeight(i, weight int) {
-	b.total += (weight - b.weight[i]) * scale
-	b.weight[i] = weight
+func (b *bounded) setShares(i, shares int) {
+	b.total += shares - b.shares[i]
+	b.shares[i] = shares
 }
 
 func (b *bounded) setLoad(i, load int) {
@@ -51,10 +51,10 @@ func (b *bounded) fit() func(int) bool {
 func (b *bounded) start() {
 	b.begun = true
 	sum := 0
-	for i, w := range b.weight {
+	for i, w := range b.shares {
 		if w > 0 {
 			b.before[i] = sum
-			sum += w * scale
+			sum += w
 		}
 	}
 }
@@ -62,7 +62,7 @@ func (b *bounded) start() {
 func (b *bounded) fits(i int) bool {
 	places := ((b.loads+1)*b.factor + 99) / 100
 	whole, rest := places/b.total, places%b.total
-	w := b.weight[i] * scale
+	w := b.shares[i]
 	mine := whole*w + (b.before[i]+w)*rest/b.total - b.before[i]*rest/b.total
 	return b.load[i] < max(mine, 1)
 }

@@ -32,7 +32,8 @@ type scene struct {
 	ids     []int    // nil: 1, 2, 3, ...
 	hosts   []string // addresses of the servers; nil: 127.1.x.y
 	hashKey string
-	maxconn int // of each server
+	maxconn int  // of each server
+	slow    bool // a server that comes up stays at one share for a unit of weight
 	play    func(*stage)
 }
 
@@ -44,6 +45,7 @@ type stage struct {
 	house *house
 	pick  balance.Algorithm
 	load  []int
+	unit  []int    // shares for a unit of weight
 	conns []played // open connections
 	got   []int
 	want  []int
@@ -167,6 +169,9 @@ frontend front
 			if s.hashKey != "" {
 				fmt.Fprintf(&b, " hash-key %s", s.hashKey)
 			}
+			if s.slow {
+				b.WriteString(" slowstart 12h") // the second step is 45 minutes off
+			}
 			if s.maxconn > 0 {
 				fmt.Fprintf(&b, " maxconn %d", s.maxconn)
 			}
@@ -233,9 +238,10 @@ func newStage(t *testing.T, h *house, n int, s scene) *stage {
 			servers[i].HashKey = balance.HashKeyAddrPort
 		}
 	}
-	st := &stage{t: t, scene: s, px: "scene" + strconv.Itoa(n+1), house: h, pick: balance.New(s.method, servers), load: make([]int, len(servers))}
+	st := &stage{t: t, scene: s, px: "scene" + strconv.Itoa(n+1), house: h, pick: balance.New(s.method, servers), load: make([]int, len(servers)), unit: make([]int, len(servers))}
 	for i, w := range s.weights {
-		st.pick.SetWeight(i, w)
+		st.unit[i] = balance.Scale
+		st.pick.SetShares(i, w*st.unit[i])
 	}
 	return st
 }
@@ -328,7 +334,7 @@ func (st *stage) weight(i, w int) {
 	if out := st.house.command(st.t, fmt.Sprintf("set server %s/s%d weight %d", st.px, i, w)); strings.TrimSpace(out) != "" {
 		st.t.Fatalf("set weight: %s", out)
 	}
-	st.pick.SetWeight(i, w)
+	st.pick.SetShares(i, w*st.unit[i])
 }
 
 // down takes a server out, and up returns it.
@@ -341,7 +347,10 @@ func (st *stage) state(i int, state string, weight int) {
 	if out := st.house.command(st.t, fmt.Sprintf("set server %s/s%d state %s", st.px, i, state)); strings.TrimSpace(out) != "" {
 		st.t.Fatalf("set state: %s", out)
 	}
-	st.pick.SetWeight(i, weight)
+	if st.scene.slow {
+		st.unit[i] = 1
+	}
+	st.pick.SetShares(i, weight*st.unit[i])
 }
 
 // end compares the sequences.

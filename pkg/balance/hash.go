@@ -19,13 +19,13 @@ func newHash(m Method, servers []Server) Algorithm {
 	return &hash{ring: newRing(servers), bounded: newBounded(m.Factor, len(servers))}
 }
 
-func (a *hash) SetWeight(i, weight int) {
+func (a *hash) SetShares(i, shares int) {
 	if a.slots != nil {
-		a.slots.set(i, weight)
+		a.slots.set(i, whole(shares))
 		return
 	}
-	a.ring.set(i, weight)
-	a.bounded.setWeight(i, weight)
+	a.ring.set(i, shares)
+	a.bounded.setShares(i, shares)
 }
 
 // SetLoad matters only to hash-balance-factor.

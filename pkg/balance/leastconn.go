@@ -3,7 +3,7 @@ package balance
 // leastConn gives the next connection to the server with the fewest connections
 // for its weight; servers with equal load take turns. Configuration manual,
 // "balance leastconn". The key of a server without connections is 0 whatever its
-// weight, otherwise (load+1)/weight scaled, so an idle server comes first and a
+// weight, otherwise (load+1)/shares scaled, so an idle server comes first and a
 // heavier one gets its share earlier. A server whose key stays the same keeps its
 // place among its equals; a new weight puts it behind them.
 //
@@ -11,29 +11,29 @@ package balance
 // change of load with SetLoad, which costs O(log n).
 type leastConn struct {
 	order  *order
-	weight []int
+	shares []int
 	load   []int
 }
 
 func newLeastConn(_ Method, servers []Server) Algorithm {
 	n := len(servers)
-	return &leastConn{order: newOrder(n), weight: make([]int, n), load: make([]int, n)}
+	return &leastConn{order: newOrder(n), shares: make([]int, n), load: make([]int, n)}
 }
 
-func (a *leastConn) SetWeight(i, weight int) {
-	if a.weight[i] == weight {
+func (a *leastConn) SetShares(i, shares int) {
+	if a.shares[i] == shares {
 		return
 	}
-	a.weight[i] = weight
+	a.shares[i] = shares
 	a.order.remove(i)
-	if weight > 0 {
+	if shares > 0 {
 		a.order.put(i, a.key(i))
 	}
 }
 
 func (a *leastConn) SetLoad(i, load int) {
 	a.load[i] = load
-	if a.weight[i] > 0 && a.order.key[i] != a.key(i) {
+	if a.shares[i] > 0 && a.order.key[i] != a.key(i) {
 		a.order.put(i, a.key(i))
 	}
 }
@@ -42,7 +42,7 @@ func (a *leastConn) key(i int) uint64 {
 	if a.load[i] == 0 {
 		return 0
 	}
-	return uint64(a.load[i]+1) * WeightMax / uint64(a.weight[i])
+	return uint64(a.load[i]+1) * WeightMax * Scale / uint64(a.shares[i])
 }
 
 func (a *leastConn) Pick(_ Key, avoid int, full func(int) bool) (int, bool) {

@@ -241,7 +241,7 @@ func TestHAProxyRandom(t *testing.T) {
 		m.Rand = rnd.Uint32
 		ours := balance.New(m, balance.Numbered(3))
 		for i, w := range st.scene.weights {
-			ours.SetWeight(i, w)
+			ours.SetShares(i, w*balance.Scale)
 		}
 		st.pick = ours
 		st.visit(n)

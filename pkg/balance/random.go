@@ -21,9 +21,9 @@ func newRandom(m Method, servers []Server) Algorithm {
 	return a
 }
 
-func (a *random) SetWeight(i, weight int) {
-	a.ring.set(i, weight)
-	a.bounded.setWeight(i, weight)
+func (a *random) SetShares(i, shares int) {
+	a.ring.set(i, shares)
+	a.bounded.setShares(i, shares)
 }
 
 func (a *random) SetLoad(i, load int) { a.bounded.setLoad(i, load) }
@@ -47,5 +47,5 @@ func (a *random) Pick(_ Key, avoid int, full func(int) bool) (int, bool) {
 
 // busier reports whether i has more connections for its weight than k.
 func (a *random) busier(i, k int) bool {
-	return a.bounded.load[i]*a.bounded.weight[k] > a.bounded.load[k]*a.bounded.weight[i]
+	return a.bounded.load[i]*a.bounded.shares[k] > a.bounded.load[k]*a.bounded.shares[i]
 }

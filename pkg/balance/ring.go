@@ -2,17 +2,17 @@ package balance
 
 import "math/bits"
 
-// ring is the circle of the consistent algorithms: each server has places on it,
-// scale for each unit of weight, and a hash belongs to the nearest. A server that
+// ring is the circle of the consistent algorithms: each server has a place on it for
+// each of its shares, and a hash belongs to the nearest. A server that
 // comes or goes moves only the hashes near its own places. Configuration manual,
 // "hash-type consistent".
 //
 // The places lie in buckets by their upper bits, a few in each, so a look-up costs
-// O(1), and a change of weight O(places of that server).
+// O(1), and a change of shares O(places of that server).
 type ring struct {
 	base   []uint32 // of each server: place k is at mix(base+k)
-	weight []int
-	most   []int // greatest weight that the server ever had
+	shares []int
+	most   []int // greatest number of shares that the server ever had
 	bucket [][]place
 	shift  int // from a position to its bucket
 	places int
@@ -27,7 +27,7 @@ type place struct {
 }
 
 func newRing(servers []Server) *ring {
-	r := &ring{base: make([]uint32, len(servers)), weight: make([]int, len(servers)), most: make([]int, len(servers)), bucket: make([][]place, 1), shift: 32}
+	r := &ring{base: make([]uint32, len(servers)), shares: make([]int, len(servers)), most: make([]int, len(servers)), bucket: make([][]place, 1), shift: 32}
 	for i, s := range servers {
 		r.base[i] = s.ringBase()
 	}
@@ -37,20 +37,20 @@ func newRing(servers []Server) *ring {
 // set adds or takes away the last places of a server. If it has not had that many
 // yet it leaves the ring before: HAProxy makes room for them then, and it shows in
 // whose turn it is.
-func (r *ring) set(i, weight int) {
-	now := r.weight[i]
-	r.weight[i] = weight
+func (r *ring) set(i, shares int) {
+	now := r.shares[i]
+	r.shares[i] = shares
 	if !r.built {
 		return
 	}
-	r.grow(r.places + (weight-now)*scale)
-	if weight > r.most[i] {
-		r.most[i] = weight
-		r.shrink(i, now*scale, 0)
+	r.grow(r.places + shares - now)
+	if shares > r.most[i] {
+		r.most[i] = shares
+		r.shrink(i, now, 0)
 		now = 0
 	}
-	r.shrink(i, now*scale, weight*scale)
-	for k := now * scale; k < weight*scale; k++ {
+	r.shrink(i, now, shares)
+	for k := now; k < shares; k++ {
 		r.insert(place{mix(r.base[i] + uint32(k)), int32(i)})
 	}
 }
@@ -73,13 +73,13 @@ func (r *ring) ready() {
 func (r *ring) build() {
 	r.built = true
 	total := 0
-	for _, w := range r.weight {
-		total += w * scale
+	for _, w := range r.shares {
+		total += w
 	}
 	r.widen(total)
 	size := make([]int32, len(r.bucket))
-	for i, w := range r.weight {
-		for k := range uint32(w * scale) {
+	for i, w := range r.shares {
+		for k := range uint32(w) {
 			size[mix(r.base[i]+k)>>r.shift]++
 		}
 	}
@@ -87,9 +87,9 @@ func (r *ring) build() {
 	for b, n := range size {
 		r.bucket[b], room = room[:0:n], room[n:]
 	}
-	for i, w := range r.weight {
+	for i, w := range r.shares {
 		r.most[i] = w
-		for k := range uint32(w * scale) {
+		for k := range uint32(w) {
 			r.insert(place{mix(r.base[i] + k), int32(i)})
 		}
 	}

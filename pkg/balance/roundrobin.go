@@ -17,12 +17,12 @@ package balance
 type roundRobin struct {
 	begin, now, next *order
 	where            []*order // queue of a server; nil: it is out of rotation
-	weight           []uint32 // scaled
+	shares           []uint32 // by weight, Scale for a unit
 	at, prior        []uint32 // position of a server's next turn and the one before; 0: none yet
 	rest             []uint32 // remainder of the divisions
 	pos              uint32   // of the next pick
 	round            uint32   // length of this round
-	total            uint32   // sum of weights: the length of the next round
+	total            uint32   // sum of shares: the length of the next round
 	started          bool
 	passed           []int32 // taken out during a pick
 }
@@ -31,7 +31,7 @@ func newRoundRobin(_ Method, servers []Server) Algorithm {
 	n := len(servers)
 	return &roundRobin{
 		begin: newOrder(n), now: newOrder(n), next: newOrder(n),
-		where: make([]*order, n), weight: make([]uint32, n),
+		where: make([]*order, n), shares: make([]uint32, n),
 		at: make([]uint32, n), prior: make([]uint32, n), rest: make([]uint32, n),
 		passed: make([]int32, 0, n),
 	}
@@ -40,12 +40,12 @@ func newRoundRobin(_ Method, servers []Server) Algorithm {
 // SetLoad does nothing: turns do not depend on the number of connections.
 func (a *roundRobin) SetLoad(int, int) {}
 
-func (a *roundRobin) SetWeight(i, weight int) {
-	old, w := a.weight[i], uint32(weight)*scale
+func (a *roundRobin) SetShares(i, shares int) {
+	old, w := a.shares[i], uint32(shares)
 	if w == old {
 		return
 	}
-	a.weight[i] = w
+	a.shares[i] = w
 	a.total += w - old
 	switch {
 	case !a.started:
@@ -68,7 +68,7 @@ func (a *roundRobin) reschedule(i int) {
 	if a.where[i] == a.next {
 		a.at[i] += a.round
 	}
-	step := a.total / a.weight[i]
+	step := a.total / a.shares[i]
 	a.at[i] = min(a.prior[i]+step, a.at[i])
 	a.rest[i] = 0
 	if a.at[i] < a.pos+2 {
@@ -82,7 +82,7 @@ func (a *roundRobin) reschedule(i int) {
 func (a *roundRobin) start() {
 	a.started = true
 	a.pos, a.round = a.total, a.total
-	for i, w := range a.weight {
+	for i, w := range a.shares {
 		if w > 0 {
 			a.queueByWeight(a.begin, i)
 		}
@@ -98,7 +98,7 @@ func (a *roundRobin) take(i int) {
 
 func (a *roundRobin) queueByWeight(o *order, i int) {
 	a.where[i] = o
-	o.put(i, uint64(WeightMax*scale-a.weight[i]))
+	o.put(i, uint64(WeightMax*Scale-a.shares[i]))
 }
 
 // queue puts a server where its position belongs. Positions that are far from each
@@ -111,7 +111,7 @@ func (a *roundRobin) queue(i int) {
 		return
 	}
 	a.where[i] = a.now
-	key := a.at[i]*WeightMax + (WeightMax*scale+a.rest[i]-a.weight[i])/scale
+	key := a.at[i]*WeightMax + (WeightMax*Scale+a.rest[i]-a.shares[i])/Scale
 	a.now.put(i, uint64(key))
 }
 
@@ -130,7 +130,7 @@ func (a *roundRobin) candidate() int {
 
 // advance computes the turn of server i that follows the one at hand.
 func (a *roundRobin) advance(i int) {
-	w := a.weight[i]
+	w := a.shares[i]
 	if a.at[i] == 0 {
 		a.at[i] = a.pos
 	}

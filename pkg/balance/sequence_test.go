@@ -92,3 +92,25 @@ func TestHAProxyWanders(t *testing.T) {
 	}
 	play(t, scenes)
 }
+
+// Servers that warm up have a sixteenth of their weight.
+func TestHAProxyWandersSlowly(t *testing.T) {
+	var scenes []scene
+	for _, line := range []string{"roundrobin", "leastconn", "first", "hash consistent"} {
+		for seed := range uint64(3) {
+			s := scene{
+				name: fmt.Sprintf("%s seed %d", line, seed), lines: "balance " + line, method: balance.Method{Name: line},
+				weights: []int{1, 2, 3, 4, 1}, ids: []int{5, 2, 9, 1, 4}, slow: true,
+				play: wander(seed, 150, true, true, func(st *stage) { st.visit(1) }),
+			}
+			if line == "hash consistent" {
+				s.lines, s.method = "balance hash var(txn.key); hash-type consistent", balance.Method{Name: "hash", Hash: balance.DefaultHash(true)}
+				keys := numbers(40)
+				n := 0
+				s.play = wander(seed, 150, true, true, func(st *stage) { n++; st.ask(keys[n%len(keys):][:1]) })
+			}
+			scenes = append(scenes, s)
+		}
+	}
+	play(t, scenes)
+}

@@ -23,6 +23,9 @@ func newSlots(n int) *slots {
 	return &slots{weight: make([]int, n), known: make([]int, n)}
 }
 
+// whole is the weight that a number of shares stands for, rounded up.
+func whole(shares int) int { return (shares + Scale - 1) / Scale }
+
 func (m *slots) set(i, weight int) {
 	if m.weight[i] != weight {
 		m.weight[i], m.stale = weight, true

@@ -11,7 +11,7 @@ func newStaticRR(_ Method, servers []Server) Algorithm {
 	return &staticRR{newSlots(len(servers))}
 }
 
-func (a *staticRR) SetWeight(i, weight int) { a.slots.set(i, weight) }
+func (a *staticRR) SetShares(i, shares int) { a.slots.set(i, whole(shares)) }
 
 // SetLoad does nothing: turns do not depend on the number of connections.
 func (a *staticRR) SetLoad(int, int) {}

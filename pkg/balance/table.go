@@ -8,17 +8,19 @@ import (
 // WeightMax is the greatest weight of a server (configuration manual, "weight").
 const WeightMax = 256
 
-// scale is the number of shares that one unit of weight stands for: places on the
-// ring, turns of a round.
-const scale = 16
+// Scale is the number of shares that one unit of weight stands for: places on the
+// ring, turns of a round. A server that warms up has fewer for its weight.
+const Scale = 16
 
 // Algorithm picks servers. Its servers are numbered from 0 in configuration
-// order; all begin with weight 0, which takes no new connection. The weights set
+// order; all begin with no share, which takes no new connection. Those set
 // before the first pick are the start; a later change from or to 0 is a server
 // that comes or goes.
 type Algorithm interface {
-	// SetWeight changes the share of server i: 1 to WeightMax, or 0 for none.
-	SetWeight(i, weight int)
+	// SetShares changes the part of server i: Scale for each unit of its weight, up to
+	// WeightMax*Scale, or 0 for none. The map-based algorithms count whole units, and
+	// a part of one as a whole.
+	SetShares(i, shares int)
 	// SetLoad tells how many connections server i has now, served and queued.
 	SetLoad(i, load int)
 	// Pick returns the server for the next connection and counts it as picked. ok
