@@ -77,7 +77,7 @@ var serverStateOptions = []Keyword{
 		server: checkChoice(func(c *ServerCheck, _ string) { c.ShutDown = true }, "shutdown-sessions")},
 	{Name: "on-marked-up", Where: ServerOption, Args: "shutdown-backup-sessions", Min: 1, Max: 1, Default: "sessions go on", Help: "what happens to the sessions of backup servers when the server comes up",
 		server: checkChoice(func(c *ServerCheck, _ string) { c.ShutBackups = true }, "shutdown-backup-sessions")},
-	{Name: "slowstart", Where: ServerOption, Args: "<time>", Min: 1, Max: 1, State: Pending, Default: "0", Help: "time from coming up to the full weight and maxconn",
+	{Name: "slowstart", Where: ServerOption, Args: "<time>", Min: 1, Max: 1, Default: "0", Help: "time from coming up to the full weight and maxconn",
 		server: parseSlowStart},
 }
 

@@ -48,6 +48,7 @@ type Stat struct {
 	CheckRise, CheckFall   *int64
 	CheckHealth            *int64 // 0 to rise+fall-1
 	Tracked                string // the server whose state it shares
+	Throttle               *int64 // percent of its weight, of a server that warms up
 }
 
 // statColumn is one column of the CSV form. field returns a pointer to what it
@@ -89,7 +90,7 @@ var statColumns = []statColumn{
 	{"pid", "fbs", func(s *Stat) any { return &s.ProcessID }},
 	{"iid", "fbs", func(s *Stat) any { return &s.ProxyID }},
 	{"sid", "s", func(s *Stat) any { return &s.ServID }},
-	{name: "throttle"},
+	{"throttle", "s", func(s *Stat) any { return &s.Throttle }},
 	{name: "lbtot"},
 	{"tracked", "s", func(s *Stat) any { return &s.Tracked }},
 	{"type", "fbs", func(s *Stat) any { return &s.Type }},

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -29,7 +30,7 @@ type backend struct {
 	pick     balance.Algorithm // of the chooser's, the one with servers in it
 	weighted int               // servers that take connections now
 	usable   int               // of these, servers that did not fail a moment ago
-	weights  []int             // scratch of reweigh
+	shares   []int             // of each server; scratch of reweigh
 	fullconn int               // sessions at which servers reach their maxconn
 	life
 	queue    queue
@@ -104,31 +105,32 @@ func (b *backend) takeOver(conf *config.Proxy, p *policy, fullconn int, found ma
 }
 
 // prepareChooser builds a chooser for conf, or returns nil if the present one will
-// do. Until it is adopted servers may come and go; then their weights change.
+// do. Until it is adopted servers may come and go; then their shares change.
 func (b *backend) prepareChooser(conf *config.Proxy, found map[string]netip.Addr) *chooser {
 	b.mu.Lock()
 	now := b.chooser
 	targets := make(map[string]*target, len(b.servers))
 	down := make(map[string]bool, len(b.servers))
+	unit := make(map[string]int, len(b.servers))
 	for _, s := range b.servers {
-		targets[s.name], down[s.name] = s.target.Load(), !s.usable() || s.suspect
+		targets[s.name], down[s.name], unit[s.name] = s.target.Load(), !s.usable() || s.suspect, s.unit
 	}
 	b.mu.Unlock()
-	members, weights := make([]member, len(conf.Servers)), make([]int, len(conf.Servers))
+	members, shares := make([]member, len(conf.Servers)), make([]int, len(conf.Servers))
 	backups := false
 	for i := range conf.Servers {
 		sc := &conf.Servers[i]
 		members[i] = memberOf(sc, targetOf(sc, found, targets[sc.Name]))
-		if weights[i] = sc.Weight; sc.Disabled || down[sc.Name] || sc.Backup && backups && !conf.AllBackups {
-			weights[i] = 0
+		if shares[i] = sc.Weight * cmp.Or(unit[sc.Name], balance.Scale); sc.Disabled || down[sc.Name] || sc.Backup && backups && !conf.AllBackups {
+			shares[i] = 0
 		}
-		backups = backups || sc.Backup && weights[i] > 0
+		backups = backups || sc.Backup && shares[i] > 0
 	}
 	method := methodOf(conf)
 	if now != nil && now.same(method, members) {
 		return nil
 	}
-	return newChooser(method, members, weights)
+	return newChooser(method, members, shares)
 }
 
 // members returns what the chooser has to know of the servers as they are. mu is
@@ -146,13 +148,13 @@ func (b *backend) members() []member {
 func (b *backend) rebuild() {
 	for {
 		b.mu.Lock()
-		method, members, weights := methodOf(b.conf), b.members(), slices.Clone(b.weights)
+		method, members, shares := methodOf(b.conf), b.members(), slices.Clone(b.shares)
 		same := b.chooser.same(method, members)
 		b.mu.Unlock()
 		if same {
 			return
 		}
-		fresh := newChooser(method, members, weights)
+		fresh := newChooser(method, members, shares)
 		b.mu.Lock()
 		if fresh.same(methodOf(b.conf), b.members()) { // else more has changed meanwhile
 			b.adopt(fresh)
@@ -192,19 +194,19 @@ func (b *backend) reweigh() {
 	if fallback {
 		good = (*server).usable
 	}
-	b.weights = b.weights[:0]
+	b.shares = b.shares[:0]
 	backups, active := false, false
 	for _, s := range b.servers {
 		w := 0
 		if good(s) && (!s.backup || !backups || b.conf.AllBackups) {
-			w = s.weight
+			w = s.shares()
 			backups, active = backups || s.backup, active || !s.backup
 		}
-		b.weights = append(b.weights, w)
+		b.shares = append(b.shares, w)
 	}
-	b.pick, b.weighted = b.chooser.weigh(b.weights)
+	b.pick, b.weighted = b.chooser.weigh(b.shares)
 	for i, s := range b.servers {
-		s.eligible = b.weights[i] > 0 && s.backup != active
+		s.eligible = b.shares[i] > 0 && s.backup != active
 	}
 	b.note(b.weighted > 0, time.Now())
 	if b.usable = b.weighted; fallback {

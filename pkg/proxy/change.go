@@ -13,11 +13,15 @@ import (
 func (w *watcher) setOperation(s *server, op operation, why string) {
 	b := s.backend
 	b.mu.Lock()
-	if s.admin&anyMaint != 0 || s.op == op {
+	if s.admin&anyMaint != 0 || s.op == op || op == opRunning && s.up() {
 		b.mu.Unlock()
 		return
 	}
-	s.enter(op, time.Now())
+	if now := time.Now(); op == opRunning {
+		s.comeUp(now)
+	} else {
+		s.enter(op, now)
+	}
 	emptied := b.rearranged()
 	severity, line := s.operationLine(why)
 	after := s.consequence()
@@ -45,7 +49,7 @@ func (w *watcher) setAdmin(s *server, add, remove admin, via string) {
 		if s.checking {
 			s.health.Revive()
 		}
-		s.enter(s.comeBack(), now)
+		s.leaveMaintenance(now)
 	}
 	emptied := b.rearranged()
 	lines := s.adminLines(old, was, via)
@@ -64,12 +68,13 @@ func (w *watcher) setAdmin(s *server, add, remove admin, via string) {
 	w.conclude(s, emptied, after)
 }
 
-// comeBack is what a server can do when it leaves maintenance. backend.mu is held.
-func (s *server) comeBack() operation {
+// leaveMaintenance has a server do what it can. backend.mu is held.
+func (s *server) leaveMaintenance(now time.Time) {
 	if s.followed && !s.root.Up() {
-		return opStopped
+		s.enter(opStopped, now)
+	} else {
+		s.comeUp(now)
 	}
-	return opRunning
 }
 
 // rearranged deals the connections out anew and reports whether the last server
@@ -115,7 +120,17 @@ func (w *watcher) conclude(s *server, emptied bool, after consequence) {
 	if len(after.end) > 0 {
 		w.endSessions(after.end, after.who)
 	}
+	w.heat(s)
 	w.lead(s)
+}
+
+// viaText tells of the server behind what happens to this one, as lines do. backend.mu
+// or watcher.order is held.
+func (s *server) viaText() string {
+	if s.via == "" {
+		return ""
+	}
+	return " via " + s.via
 }
 
 // lead tells the servers that track s of its state, the last one first as HAProxy
@@ -137,7 +152,7 @@ func (w *watcher) follow(f *server) {
 	f.root, f.followed, f.via = *state.judge(), judged, t.path()
 	f.backend.mu.Unlock()
 
-	via := " via " + t.path()
+	via := f.viaText()
 	var add admin
 	if state.admin&anyMaint != 0 {
 		add |= inheritedMaint
@@ -146,6 +161,9 @@ func (w *watcher) follow(f *server) {
 		add |= inheritedDrain
 	}
 	w.setAdmin(f, add, (inheritedMaint|inheritedDrain)&^add, via)
+	if state.up() {
+		state.op = opRunning // each warms up for itself
+	}
 	w.setOperation(f, state.op, via)
 	w.lead(f)
 }

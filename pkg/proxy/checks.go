@@ -15,7 +15,7 @@ import (
 // servers that do not answer, they wait for each other.
 const checkSlots = 1024
 
-// arrange brings checks and tracking in line with conf, whose backends are
+// arrange brings checks, warm-ups and tracking in line with conf, whose backends are
 // configured. The first checks of new servers are spread over their interval.
 func (w *watcher) arrange(conf *config.Config, backends map[string]*backend) {
 	w.order.Lock()
@@ -32,6 +32,7 @@ func (w *watcher) arrange(conf *config.Config, backends map[string]*backend) {
 			if w.wantsStart(s) {
 				fresh = append(fresh, s)
 			}
+			w.heat(s)
 			s.tracked = nil
 			if hasTrack(s.conf) {
 				tracking = append(tracking, s)

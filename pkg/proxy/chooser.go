@@ -27,9 +27,9 @@ type member struct {
 	backup bool
 }
 
-// newChooser builds everything that the first picks need, with the weights given:
+// newChooser builds everything that the first picks need, with the shares given:
 // it may take a while and must not be called with a lock held.
-func newChooser(method balance.Method, members []member, weights []int) *chooser {
+func newChooser(method balance.Method, members []member, shares []int) *chooser {
 	c := &chooser{method: method, members: members}
 	servers := make([]balance.Server, len(members))
 	for i := range members {
@@ -40,7 +40,7 @@ func newChooser(method balance.Method, members []member, weights []int) *chooser
 	if !method.SharesMap() {
 		c.backup = balance.New(method, servers)
 	}
-	c.weigh(weights)
+	c.weigh(shares)
 	balance.Build(c.active)
 	balance.Build(c.backup)
 	return c
@@ -60,12 +60,12 @@ func (c *chooser) of(i int) balance.Algorithm {
 	return c.active
 }
 
-// weigh tells the algorithms the weights and returns the one that has servers now,
+// weigh tells the algorithms the shares and returns the one that has servers now,
 // which is that of the active servers as long as there are any, and how many there
 // are. A shared map has servers of one kind only.
-func (c *chooser) weigh(weights []int) (balance.Algorithm, int) {
+func (c *chooser) weigh(shares []int) (balance.Algorithm, int) {
 	active, backups := 0, 0
-	for i, w := range weights {
+	for i, w := range shares {
 		switch {
 		case w > 0 && c.members[i].backup:
 			backups++
@@ -73,11 +73,11 @@ func (c *chooser) weigh(weights []int) (balance.Algorithm, int) {
 			active++
 		}
 	}
-	for i, w := range weights {
+	for i, w := range shares {
 		if c.active == c.backup && c.members[i].backup == (active > 0) {
 			w = 0
 		}
-		c.of(i).SetWeight(i, w)
+		c.of(i).SetShares(i, w)
 	}
 	if active > 0 {
 		return c.active, active

@@ -138,7 +138,7 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 		s.ProcessID, s.ProxyID, s.ServID = 1, int64(p.ID), int64(srv.conf.ID)
 		s.SessionsCur, s.SessionsLimit = int64(srv.served), int64(srv.limits.maxconn)
 		s.QueueCur, s.QueueMax, s.QueueLimit = int64(srv.queue.len), int64(srv.queue.peak), int64(srv.limits.maxqueue)
-		s.Status, s.Weight, s.Address = srv.status(), int64(srv.weight), srv.target.Load().String()
+		s.Status, s.Weight, s.Address = srv.status(), int64(srv.effectiveWeight()), srv.target.Load().String()
 		srv.healthStat(&s, now)
 		if srv.backup {
 			s.Backup = 1

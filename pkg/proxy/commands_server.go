@@ -132,6 +132,7 @@ func setWeight(e *Engine, s *server, args []string, _ io.Writer) error {
 	emptied := false
 	if err == nil {
 		s.weight = weight
+		s.warmFurther(time.Now())
 		emptied = b.rearranged()
 	}
 	b.mu.Unlock()

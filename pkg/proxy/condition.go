@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"github.com/sluice-lb/sluice/pkg/balance"
 	"github.com/sluice-lb/sluice/pkg/check"
 	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/ctl"
@@ -13,8 +14,8 @@ import (
 type operation uint8
 
 const (
-	opStopped operation = iota // no connections
-	_                          // HAProxy's for a slow start
+	opStopped  operation = iota // no connections
+	opStarting                  // runs, but is warming up
 	opRunning
 	opStopping // no new connections; those it has go on
 )
@@ -47,6 +48,7 @@ type condition struct {
 	downs    int64 // times it stopped
 	since    time.Time
 	downtime time.Duration // before since
+	unit     int           // shares for each unit of its weight, see warm
 
 	// Of a server with "track": root is a copy of the health of the server at the end
 	// of the chain, followed tells that it is checked.
@@ -72,7 +74,7 @@ func (c *condition) enter(op operation, now time.Time) {
 }
 
 // up reports whether the server may get connections, were it for its health.
-func (c *condition) up() bool { return c.op == opRunning }
+func (c *condition) up() bool { return c.op == opRunning || c.op == opStarting }
 
 // downFor is the time that the server has been down in all.
 func (c *condition) downFor(now time.Time) time.Duration {
@@ -99,7 +101,7 @@ func hasTrack(c *config.Server) bool {
 func (s *server) adopt(old, conf *config.Server, moved bool) {
 	now := time.Now()
 	if old == nil {
-		s.op, s.since = opRunning, now
+		s.op, s.since, s.unit = opRunning, now, balance.Scale
 		s.health = check.New(check.Defaults, !conf.Disabled)
 	}
 	if old == nil || old.Disabled != conf.Disabled {
@@ -120,6 +122,7 @@ func (s *server) adopt(old, conf *config.Server, moved bool) {
 		s.revive(now)
 	}
 	s.adoptCheck(old, conf, moved, now)
+	s.warmFurther(now)
 }
 
 func (s *server) adoptCheck(old, conf *config.Server, moved bool, now time.Time) {
@@ -143,10 +146,12 @@ func (s *server) adoptCheck(old, conf *config.Server, moved bool, now time.Time)
 	}
 }
 
-// revive makes a server that is not in maintenance run again.
+// revive makes a server that is not in maintenance run again, at once as one that is
+// new.
 func (s *server) revive(now time.Time) {
 	if s.admin&anyMaint == 0 && !s.up() {
 		s.enter(opRunning, now)
+		s.warm(0)
 	}
 	if s.checking && s.admin&anyMaint == 0 {
 		s.health.Revive()
@@ -195,7 +200,7 @@ func (s *server) status() string {
 
 // healthStat fills in what "show stat" tells of checks. backend.mu is held.
 func (s *server) healthStat(st *ctl.Stat, now time.Time) {
-	st.SinceChange, st.Tracked = seconds(now.Sub(s.since)), s.via
+	st.SinceChange, st.Tracked, st.Throttle = seconds(now.Sub(s.since)), s.via, s.throttle()
 	if !s.checking {
 		return
 	}

@@ -72,7 +72,7 @@ func healthColumns(t *testing.T, csv string) []ctl.Stat {
 		}
 		out = append(out, ctl.Stat{Proxy: s.Proxy, Service: s.Service, Status: s.Status, Weight: s.Weight, Active: s.Active, Backup: s.Backup,
 			CheckFails: s.CheckFails, CheckDowns: s.CheckDowns, CheckStatus: strings.TrimPrefix(s.CheckStatus, "* "), LastCheck: s.LastCheck,
-			CheckDesc: s.CheckDesc, CheckRise: s.CheckRise, CheckFall: s.CheckFall, CheckHealth: s.CheckHealth, Tracked: s.Tracked})
+			CheckDesc: s.CheckDesc, CheckRise: s.CheckRise, CheckFall: s.CheckFall, CheckHealth: s.CheckHealth, Tracked: s.Tracked, Throttle: s.Throttle})
 	}
 	return out
 }

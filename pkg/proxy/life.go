@@ -43,10 +43,10 @@ func (b *backend) weight() int {
 		if s.backup {
 			role = 1
 		}
-		sum[role] += b.weights[i]
+		sum[role] += b.shares[i]
 	}
 	if sum[0] > 0 {
-		return sum[0]
+		return weightOf(sum[0])
 	}
-	return sum[1]
+	return weightOf(sum[1])
 }

@@ -51,7 +51,7 @@ func (b *backend) waiting() int64 {
 func (b *backend) free() int64 {
 	sum := int64(0)
 	for i, s := range b.servers {
-		if b.weights[i] == 0 || s.backup && b.pick != b.chooser.backup {
+		if b.shares[i] == 0 || s.backup && b.pick != b.chooser.backup {
 			continue
 		}
 		n := s.free()
@@ -97,6 +97,8 @@ func (r serverRef) Quantity(q rules.Quantity) int64 {
 	case rules.ServerQueue:
 		return s.waiting()
 	case rules.ServerWeight:
+		return int64(s.effectiveWeight())
+	case rules.UserWeight:
 		return int64(s.weight)
 	case rules.InitialWeight:
 		return int64(s.conf.Weight)

@@ -25,14 +25,14 @@ func limitsOf(conf *config.Server) serverLimits {
 }
 
 // limit is how many sessions s serves at once now: minconn at least, and maxconn
-// when the backend has "fullconn" sessions, waiting ones included. It means nothing
-// without maxconn. backend.mu is held.
+// when the backend has "fullconn" sessions, waiting ones included; a part of that while
+// s warms up. It means nothing without maxconn. backend.mu is held.
 func (s *server) limit() int {
 	n := s.limits.maxconn
 	if conns := int(s.backend.conns.Load()); s.limits.minconn < n && conns < s.backend.fullconn {
 		n = max(s.limits.minconn, conns*n/s.backend.fullconn)
 	}
-	return n
+	return s.coldLimit(n)
 }
 
 // belowLimit reports whether s serves fewer sessions than it may. backend.mu is

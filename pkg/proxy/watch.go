@@ -41,7 +41,7 @@ type watcher struct {
 	spread      atomic.Int64                        // "spread-checks", per cent
 	endSessions func(at map[*server]bool, who byte) // of all loops
 
-	mu     sync.Mutex // guards care, its timers and closed
+	mu     sync.Mutex // guards care, its timers and closed; it is taken before a backend's lock
 	care   map[*server]*care
 	closed bool
 	wg     sync.WaitGroup
@@ -58,6 +58,9 @@ type care struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 	timer *time.Timer // of the next check, or the last if that is under way; nil: none
+	// warmup is the timer of the next step, or of the last one; nil: the server does
+	// not warm up.
+	warmup *time.Timer
 }
 
 func newWatcher(ctx context.Context, r Resolver, log *slog.Logger) *watcher {
@@ -83,6 +86,7 @@ func (w *watcher) remove(s *server) {
 	if c, ok := w.care[s]; ok {
 		c.stop()
 		c.stopTimer()
+		c.stopWarmup()
 		delete(w.care, s)
 	}
 }
@@ -93,6 +97,7 @@ func (w *watcher) wait() {
 	w.closed = true
 	for _, c := range w.care {
 		c.stopTimer()
+		c.stopWarmup()
 	}
 	w.mu.Unlock()
 	w.wg.Wait()
@@ -199,7 +204,13 @@ func (w *watcher) probeUntilUp(ctx context.Context, s *server, cause error) {
 		if !w.probe(ctx, address) {
 			continue
 		}
-		s.backend.changed(func() { s.suspect = false })
+		w.order.Lock()
+		s.backend.changed(func() {
+			s.suspect = false
+			s.comeUp(time.Now())
+		})
+		w.heat(s)
+		w.order.Unlock()
 		w.log.Info("server is UP", "server", name, "reason", "Layer4 check passed")
 		return
 	}

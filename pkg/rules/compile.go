@@ -25,7 +25,8 @@ const (
 	ServerFree                    // srv_conn_free; -1: no limit
 	ServerUp                      // srv_is_up: 0 or 1
 	ServerQueue                   // srv_queue
-	ServerWeight                  // srv_weight, srv_uweight
+	ServerWeight                  // srv_weight
+	UserWeight                    // srv_uweight
 	InitialWeight                 // srv_iweight
 )
 

@@ -62,7 +62,7 @@ var fetches = map[string]fetchMaker{
 	"srv_is_up":     quantity(ServerUp),
 	"srv_queue":     quantity(ServerQueue),
 	"srv_weight":    quantity(ServerWeight),
-	"srv_uweight":   quantity(ServerWeight),
+	"srv_uweight":   quantity(UserWeight),
 	"srv_iweight":   quantity(InitialWeight),
 }
 
