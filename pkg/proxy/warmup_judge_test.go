@@ -147,6 +147,10 @@ func TestWarmupLikeHAProxy(t *testing.T) {
 		}
 	}
 	tw.watch("after maintenance")
+	for _, p := range pools {
+		tw.wait(p + "/s1 is UP. ")
+		tw.wait(p + "/s4 is UP. ")
+	}
 	// Many end within a millisecond, in any order.
 	logs := [2][]string{tw.theirs.take(), tw.ours.take()}
 	slices.Sort(logs[0])
