@@ -63,6 +63,8 @@ type Loop struct {
 	ready   []Task
 	spare   []Task
 	scratch []byte
+	batch   *Batch
+	closing []int32 // descriptors; see Close
 	stopped bool
 	busy    bool // events come at intervals shorter than patience
 	buffers []*Buffer
@@ -86,7 +88,7 @@ func New() (*Loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize), count: new(Pipes)}
+	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize), batch: newBatch(), count: new(Pipes)}
 	if err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
 		_ = unix.Close(epfd)
 		_ = unix.Close(wakefd)
@@ -100,6 +102,12 @@ func (l *Loop) Now() int64 { return l.now }
 
 // Scratch is a buffer of 32 KiB that any handler may use until it returns.
 func (l *Loop) Scratch() []byte { return l.scratch }
+
+// Batch is an empty batch that any handler may use until it returns.
+func (l *Loop) Batch() *Batch {
+	l.batch.Reset()
+	return l.batch
+}
 
 // Later runs t after the events of this turn.
 func (l *Loop) Later(t Task) { l.ready = append(l.ready, t) }
@@ -143,12 +151,24 @@ func (l *Loop) Unregister(fd int) {
 	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// Close closes fd and drops events that are still queued for it. The descriptor
-// must not be shared with another process or loop: close(2) is what removes it
-// from epoll.
+// Close closes fd at the end of the turn, together with others, and drops events
+// that are still queued for it. The descriptor must not be shared with another
+// process or loop: close(2) is what removes it from epoll.
 func (l *Loop) Close(fd int) {
 	l.forget(fd)
-	_ = unix.Close(fd)
+	l.closing = append(l.closing, int32(fd))
+}
+
+func (l *Loop) closeAll() {
+	for len(l.closing) > 0 {
+		n := min(len(l.closing), BatchSize)
+		b := l.Batch()
+		for _, fd := range l.closing[:n] {
+			b.Close(int(fd))
+		}
+		b.Do()
+		l.closing = l.closing[:copy(l.closing, l.closing[n:])]
+	}
 }
 
 func (l *Loop) add(fd int, events uint32, h Handler) error {
@@ -190,6 +210,7 @@ func (l *Loop) Run() error {
 		}
 		l.wheel.advance(l.now)
 		l.runReady()
+		l.closeAll()
 	}
 	return nil
 }
@@ -267,6 +288,8 @@ func (l *Loop) close() {
 	l.dead = true
 	l.mu.Unlock()
 	l.freeCaches()
+	l.closeAll()
+	l.batch.close()
 	_ = unix.Close(l.wakefd)
 	_ = unix.Close(l.epfd)
 }

@@ -114,6 +114,7 @@ func (e *Engine) addWorker() error {
 	}
 	loop.CountPipes(&e.pipes)
 	w := &worker{e: e, loop: loop, acceptors: map[*listener]*acceptor{}, lingering: map[*lingerer]struct{}{}}
+	w.mover = mover{w: w, area: make([]byte, moverSlots*moverSlot)}
 	e.workers = append(e.workers, w)
 	e.running.Go(func() {
 		if err := loop.Run(); err != nil {

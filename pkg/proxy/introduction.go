@@ -106,7 +106,9 @@ func (s *session) introduce() bool {
 		h.bytes += int64(n)
 		b = scratch[:len(b)+n]
 	}
-	if err := h.forward(s.w.loop, &s.ends[serverEnd], b); err != nil {
+	dst := &s.ends[serverEnd]
+	n, err = evloop.Send(int(dst.fd), b)
+	if err := h.sent(s.w.loop, dst, b, n, err); err != nil {
 		return !s.lost(serverEnd)
 	}
 	return true

@@ -108,13 +108,18 @@ func (st *stage) close(clients ...int) {
 	for _, i := range clients {
 		st.closed[i] = true
 		st.mu.Lock()
-		if !slices.ContainsFunc(st.served, func(s string) bool { return strings.HasPrefix(s, fmt.Sprint(i, " ")) }) {
+		if !st.wasServed(i) {
 			_ = st.clients[i].(*net.TCPConn).SetLinger(0) // one that waits may as well have more to say
 		}
 		st.mu.Unlock()
 		_ = st.clients[i].Close()
 		st.settle()
 	}
+}
+
+// wasServed reports whether client i heard of a server; the lock is held.
+func (st *stage) wasServed(i int) bool {
+	return slices.ContainsFunc(st.served, func(s string) bool { return strings.HasPrefix(s, fmt.Sprint(i, " ")) })
 }
 
 // of returns the record of a service.
@@ -149,25 +154,30 @@ func (st *stage) settle() {
 	defer st.note(func() { st.sorted = len(st.served) })
 	st.await("all in their places", func(stats []ctl.Stat) bool {
 		fe, be := st.of(stats, "FRONTEND"), st.of(stats, "BACKEND")
-		placed, served := be.QueueCur, int64(0)
+		placed, served, current := be.QueueCur, int64(0), int64(0)
 		for _, s := range stats {
 			if s.Proxy == "be" && s.Type == ctl.StatServer {
 				placed += s.QueueCur + s.SessionsCur
 				served += s.SessionsTotal
+				current += s.SessionsCur
 			}
 		}
 		st.mu.Lock()
 		defer st.mu.Unlock()
-		live := int64(0)
+		live, atServers := int64(0), int64(0)
 		for i := range st.clients {
-			if !st.closed[i] && !st.ended[i] {
-				live++
+			if st.closed[i] || st.ended[i] {
+				continue
+			}
+			live++
+			if st.wasServed(i) {
+				atServers++
 			}
 		}
 		slices.Sort(st.served[st.sorted:])
 		return fe.SessionsTotal == int64(len(st.clients)) && be.SessionsTotal == fe.SessionsTotal &&
 			fe.SessionsCur == live && be.SessionsCur == placed &&
-			served == int64(len(st.served))
+			served == int64(len(st.served)) && current == atServers
 	})
 }
 

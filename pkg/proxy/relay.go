@@ -83,7 +83,7 @@ type relay struct {
 }
 
 const (
-	// turnReads bounds the reads of one direction in one turn of the loop.
+	// turnReads bounds what one direction moves in one turn of the loop, in reads.
 	turnReads = 16
 	// spliceAfter is how many full reads in a row mark a large flow.
 	spliceAfter = 4
@@ -112,80 +112,90 @@ func spliceThreshold(never bool, i int, sides ...config.Splice) uint8 {
 	return at
 }
 
-// pumpResult says why a pump ended.
-type pumpResult struct {
+// progress says how far a half came.
+type progress struct {
 	err  error // what a system call failed with; nil: no failure
 	end  int   // the end that failed
-	more bool  // the turn's share is used up, more can be moved at once
+	more bool  // more can be moved at once
+	read bool  // nothing hinders a read into memory
 }
 
-// pump moves what it can from end i to the other one.
-func (r *relay) pump(l *evloop.Loop, i int) pumpResult {
+// advance writes what waits in half i and moves on a flow that is spliced.
+func (r *relay) advance(l *evloop.Loop, i int) progress {
 	h, src, dst := &r.half[i], &r.ends[i], &r.ends[1-i]
 	for range turnReads {
 		if h.waiting() {
 			if !dst.writable {
-				return pumpResult{}
+				return progress{}
 			}
 			if err := h.flush(l, dst); err != nil {
-				return pumpResult{err: err, end: 1 - i}
+				return progress{err: err, end: 1 - i}
 			}
 			if h.waiting() {
-				return pumpResult{}
+				return progress{}
 			}
 			src.last = l.Now() // its time to send begins again
 		}
 		if h.eof || h.cut || !src.readable || !dst.writable {
 			h.calm(l)
-			return pumpResult{}
+			return progress{}
 		}
-		n, err := h.read(l, src)
-		switch {
-		case err == unix.EAGAIN:
+		if h.pipe == nil {
+			return progress{read: true}
+		}
+		n, err := h.pipe.Fill(int(src.fd))
+		if res, ok := r.received(l, i, n, err); !ok {
+			return res
+		}
+	}
+	return progress{more: true}
+}
+
+// received notes the outcome of a read from end i. It reports whether there are
+// bytes to write on.
+func (r *relay) received(l *evloop.Loop, i, n int, err error) (res progress, ok bool) {
+	h, src := &r.half[i], &r.ends[i]
+	switch {
+	case err == unix.EAGAIN:
+		src.readable = false
+		h.calm(l)
+		return progress{}, false
+	case err != nil:
+		return progress{err: err, end: i}, false
+	case n == 0:
+		h.eof = true
+		h.calm(l)
+		return progress{}, false
+	}
+	h.bytes += int64(n)
+	src.last = l.Now()
+	return progress{}, true
+}
+
+// forwarded notes the outcome of writing p, which was read from end i into a
+// buffer of size bytes.
+func (r *relay) forwarded(l *evloop.Loop, i int, p []byte, size, n int, err error) progress {
+	h, src := &r.half[i], &r.ends[i]
+	if err := h.sent(l, &r.ends[1-i], p, n, err); err != nil {
+		return progress{err: err, end: 1 - i}
+	}
+	if len(p) < size {
+		h.full = 0
+		if !src.ended {
+			// A short read leaves nothing behind; what comes later is a new edge.
 			src.readable = false
-			h.calm(l)
-			return pumpResult{}
-		case err != nil:
-			return pumpResult{err: err, end: i}
-		case n == 0:
-			h.eof = true
-			h.calm(l)
-			return pumpResult{}
 		}
-		h.bytes += int64(n)
-		src.last = l.Now()
-		if h.pipe != nil {
-			continue // the next round flushes it
-		}
-		if err := h.forward(l, dst, l.Scratch()[:n]); err != nil {
-			return pumpResult{err: err, end: 1 - i}
-		}
-		if n < len(l.Scratch()) {
-			h.full = 0
-			if !src.ended {
-				// A short read leaves nothing behind; what comes later is a new edge.
-				src.readable = false
-				return pumpResult{}
-			}
-		} else if h.full++; h.full >= h.spliceAt && h.spliceAt > 0 && h.held == nil {
-			h.full = 0
-			h.pipe, _ = l.NewPipe() // without one, copying goes on
-		}
+		return progress{more: src.readable}
 	}
-	return pumpResult{more: true}
+	if h.full++; h.full >= h.spliceAt && h.spliceAt > 0 && h.held == nil {
+		h.full = 0
+		h.pipe, _ = l.NewPipe() // without one, copying goes on
+	}
+	return progress{more: true}
 }
 
-// read takes bytes from src into the pipe or the loop's scratch buffer.
-func (h *half) read(l *evloop.Loop, src *endpoint) (int, error) {
-	if h.pipe != nil {
-		return h.pipe.Fill(int(src.fd))
-	}
-	return evloop.Read(int(src.fd), l.Scratch())
-}
-
-// forward writes p on and holds what dst does not take.
-func (h *half) forward(l *evloop.Loop, dst *endpoint, p []byte) error {
-	n, err := evloop.Send(int(dst.fd), p)
+// sent notes the outcome of writing p to dst. What was not taken is held.
+func (h *half) sent(l *evloop.Loop, dst *endpoint, p []byte, n int, err error) error {
 	if err != nil && err != unix.EAGAIN {
 		return err
 	}

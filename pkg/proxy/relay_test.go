@@ -100,6 +100,13 @@ func TestResetIsPassedOnAsReset(t *testing.T) {
 			r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
 			c := r.dial()
 			a, b := c, <-accepted
+			// What comes through tells that the proxy knows of the server's connection.
+			if _, err := b.Write([]byte{0}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
 			if from == "server" {
 				a, b = b, a
 			}

@@ -125,7 +125,7 @@ func (s *session) begin() {
 func (s *session) step(e *endpoint) {
 	switch s.state {
 	case stateRelay:
-		s.relayOn()
+		s.w.mover.add(s)
 	case stateConnecting:
 		if e == &s.ends[serverEnd] {
 			s.connectEvent(e)
@@ -177,7 +177,7 @@ func (s *session) Continue() {
 	s.deferred = false
 	switch s.state {
 	case stateRelay:
-		s.relayOn()
+		s.w.mover.add(s)
 	case stateQueued:
 		s.leave(whileQueued)
 	case stateConnecting, statePausing:
@@ -185,11 +185,10 @@ func (s *session) Continue() {
 	}
 }
 
-// relayOn moves bytes both ways until neither can.
-func (s *session) relayOn() {
+// settle goes on after both halves moved what they could for now.
+func (s *session) settle(moved *[2]progress) {
 	more := false
-	for i := range s.half {
-		res := s.pump(s.w.loop, i)
+	for i, res := range moved {
 		if res.err != nil && res.end == i {
 			s.abort(i)
 			return
@@ -245,9 +244,8 @@ func (s *session) relayOn() {
 	if s.feConf.Flags.ContStats {
 		s.countBytes()
 	}
-	if more && !s.deferred {
-		s.deferred = true
-		s.w.loop.Later(s)
+	if more {
+		s.w.mover.add(s)
 	}
 }
 
@@ -313,7 +311,7 @@ func (s *session) established() {
 	if s.route.proxyVersion != 0 && !s.introduce() {
 		return
 	}
-	s.relayOn()
+	s.w.mover.add(s)
 }
 
 // finish closes what is open, settles all counts and frees the session.

@@ -10,6 +10,7 @@ import (
 type worker struct {
 	e         *Engine
 	loop      *evloop.Loop
+	mover     mover
 	sessions  *session // in no particular order
 	count     int
 	spare     []*session
