@@ -44,19 +44,28 @@ const (
 	spareProcessors = 2
 )
 
-// slot says who owns a descriptor now. The generation travels in the epoll data,
-// so an event that was queued for an earlier owner of the number is dropped.
+// Watch is a descriptor's registration with a loop; 0 is none.
+type Watch int32
+
+// slot says whose a registration is. The generation travels in the epoll data, so
+// an event that was queued for an earlier owner of the slot is dropped. Slots are
+// the loop's own and dense, so their memory does not grow with the number of loops.
 type slot struct {
 	handler Handler
 	gen     uint32
+	next    Watch // in the list of free slots
 }
+
+// slotPage is how many slots are made at a time.
+const slotPage = 256
 
 // Loop is one epoll instance and its goroutine's state.
 type Loop struct {
 	epfd, wakefd int
 
 	// Owned by the goroutine in Run.
-	slots   []slot
+	slots   []*[slotPage]slot // slot 0 is not used
+	free    Watch
 	wheel   wheel
 	start   time.Time
 	now     int64
@@ -89,7 +98,7 @@ func New() (*Loop, error) {
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
 	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize), batch: newBatch(), count: new(Pipes)}
-	if err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
+	if _, err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
 		_ = unix.Close(epfd)
 		_ = unix.Close(wakefd)
 		return nil, err
@@ -132,30 +141,31 @@ func (l *Loop) Post(f func()) bool {
 // Stop ends Run after the current turn. Loop goroutine only.
 func (l *Loop) Stop() { l.stopped = true }
 
-// Register delivers edge-triggered events of fd to h until Close(fd): readable,
+// Register delivers edge-triggered events of fd to h until Close: readable,
 // writable, urgent data and the peer's FIN, with one epoll_ctl for the
 // descriptor's life.
-func (l *Loop) Register(fd int, h Handler) error {
+func (l *Loop) Register(fd int, h Handler) (Watch, error) {
 	return l.add(fd, uint32(Readable|Writable|PeerClosed|Urgent)|modeET, h)
 }
 
 // RegisterListener delivers readiness of a listening socket that several loops
 // share: level-triggered and exclusive, so that one connection wakes one loop.
-func (l *Loop) RegisterListener(fd int, h Handler) error {
+func (l *Loop) RegisterListener(fd int, h Handler) (Watch, error) {
 	return l.add(fd, uint32(Readable)|unix.EPOLLEXCLUSIVE, h)
 }
 
-// Unregister stops the events of fd and leaves it open.
-func (l *Loop) Unregister(fd int) {
-	l.forget(fd)
+// Unregister stops the events of fd, registered as w, and leaves it open.
+func (l *Loop) Unregister(fd int, w Watch) {
+	l.forget(w)
 	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// Close closes fd at the end of the turn, together with others, and drops events
-// that are still queued for it. The descriptor must not be shared with another
-// process or loop: close(2) is what removes it from epoll.
-func (l *Loop) Close(fd int) {
-	l.forget(fd)
+// Close closes fd, registered as w or not at all, at the end of the turn together
+// with others, and drops events that are still queued for it. The descriptor must
+// not be shared with another process or loop: close(2) is what removes it from
+// epoll.
+func (l *Loop) Close(fd int, w Watch) {
+	l.forget(w)
 	l.closing = append(l.closing, int32(fd))
 }
 
@@ -171,26 +181,43 @@ func (l *Loop) closeAll() {
 	}
 }
 
-func (l *Loop) add(fd int, events uint32, h Handler) error {
-	if fd >= len(l.slots) {
-		grown := make([]slot, max(64, fd+1, 2*len(l.slots)))
-		copy(grown, l.slots)
-		l.slots = grown
-	}
-	s := &l.slots[fd]
-	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(s.gen)}
+func (l *Loop) add(fd int, events uint32, h Handler) (Watch, error) {
+	w := l.take()
+	s := l.slot(w)
+	ev := unix.EpollEvent{Events: events, Fd: int32(w), Pad: int32(s.gen)}
 	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-		return fmt.Errorf("register descriptor %d: %w", fd, err)
+		l.forget(w)
+		return 0, fmt.Errorf("register descriptor %d: %w", fd, err)
 	}
 	s.handler = h
-	return nil
+	return w, nil
 }
 
-func (l *Loop) forget(fd int) {
-	if fd < len(l.slots) {
-		l.slots[fd].handler = nil
-		l.slots[fd].gen++
+func (l *Loop) slot(w Watch) *slot { return &l.slots[w/slotPage][w%slotPage] }
+
+// take returns a free slot.
+func (l *Loop) take() Watch {
+	if l.free == 0 {
+		first := Watch(len(l.slots) * slotPage)
+		l.slots = append(l.slots, new([slotPage]slot))
+		for w := first + slotPage - 1; w >= max(first, 1); w-- {
+			l.slot(w).next, l.free = l.free, w
+		}
 	}
+	w := l.free
+	l.free = l.slot(w).next
+	return w
+}
+
+// forget frees a slot.
+func (l *Loop) forget(w Watch) {
+	if w == 0 {
+		return
+	}
+	s := l.slot(w)
+	s.handler = nil
+	s.gen++
+	s.next, l.free = l.free, w
 }
 
 // Run serves events until Stop. It returns an error only if epoll_wait fails.
@@ -266,7 +293,7 @@ func (l *Loop) timeout() int {
 }
 
 func (l *Loop) dispatch(ev *unix.EpollEvent) {
-	s := &l.slots[ev.Fd]
+	s := l.slot(Watch(ev.Fd))
 	if s.handler == nil || s.gen != uint32(ev.Pad) {
 		return
 	}

@@ -128,6 +128,7 @@ func TestAcceptConnectReadOverLoopback(t *testing.T) {
 	}
 	got := make(chan []byte, 1)
 	var in []byte
+	var listening Watch
 	l.Post(func() {
 		accept := eventFunc(func(Events) {
 			fd, peer, err := l.Accept(lfd)
@@ -138,6 +139,7 @@ func TestAcceptConnectReadOverLoopback(t *testing.T) {
 			if !peer.Addr().IsLoopback() || l.LocalAddr(fd) != addr {
 				t.Errorf("peer %v, local %v, want loopback and %v", peer, l.LocalAddr(fd), addr)
 			}
+			var w Watch
 			read := eventFunc(func(Events) {
 				for {
 					n, err := Read(fd, l.Scratch())
@@ -147,16 +149,17 @@ func TestAcceptConnectReadOverLoopback(t *testing.T) {
 					}
 					if n == 0 {
 						got <- in
-						l.Close(fd)
+						l.Close(fd, w)
 						return
 					}
 				}
 			})
-			if err := l.Register(fd, read); err != nil {
+			if w, err = l.Register(fd, read); err != nil {
 				t.Error(err)
 			}
 		})
-		if err := l.RegisterListener(lfd, accept); err != nil {
+		var err error
+		if listening, err = l.RegisterListener(lfd, accept); err != nil {
 			t.Error(err)
 		}
 	})
@@ -167,7 +170,7 @@ func TestAcceptConnectReadOverLoopback(t *testing.T) {
 			return
 		}
 		rest := payload
-		err = l.Register(fd, eventFunc(func(Events) {
+		_, err = l.Register(fd, eventFunc(func(Events) {
 			for len(rest) > 0 {
 				n, err := Send(fd, rest)
 				if err != nil {
@@ -186,7 +189,7 @@ func TestAcceptConnectReadOverLoopback(t *testing.T) {
 	if b := <-got; !bytes.Equal(b, payload) {
 		t.Errorf("received %d bytes, want the %d that were sent", len(b), len(payload))
 	}
-	on(l, func() bool { l.Close(lfd); return true })
+	on(l, func() bool { l.Close(lfd, listening); return true })
 }
 
 func TestPipeMovesBytesAndKeepsCount(t *testing.T) {
@@ -227,16 +230,44 @@ func TestPipeMovesBytesAndKeepsCount(t *testing.T) {
 }
 
 func TestStaleEventsAreDropped(t *testing.T) {
-	l := &Loop{slots: make([]slot, 8)}
-	called := false
-	l.slots[5] = slot{handler: eventFunc(func(Events) { called = true }), gen: 3}
-	l.dispatch(&unix.EpollEvent{Fd: 5, Pad: 2})
-	if called {
-		t.Error("an event of generation 2 reached the owner of generation 3")
+	l := new(Loop)
+	w := l.take()
+	before := l.slot(w).gen
+	l.forget(w)
+	if again := l.take(); again != w {
+		t.Fatalf("slot %d, want %d again", again, w)
 	}
-	l.dispatch(&unix.EpollEvent{Fd: 5, Pad: 3})
+	called := false
+	l.slot(w).handler = eventFunc(func(Events) { called = true })
+	l.dispatch(&unix.EpollEvent{Fd: int32(w), Pad: int32(before)})
+	if called {
+		t.Error("an event of an earlier owner reached the present one")
+	}
+	l.dispatch(&unix.EpollEvent{Fd: int32(w), Pad: int32(before + 1)})
 	if !called {
-		t.Error("an event of the owner's generation was dropped")
+		t.Error("an event of the present owner was dropped")
+	}
+}
+
+func TestSlotsAreDense(t *testing.T) {
+	l := new(Loop)
+	seen := map[Watch]bool{}
+	for range 3 * slotPage {
+		w := l.take()
+		if w == 0 || seen[w] {
+			t.Fatalf("slot %d was given before", w)
+		}
+		seen[w] = true
+	}
+	for w := range seen {
+		l.forget(w)
+	}
+	pages := len(l.slots)
+	for range 3 * slotPage {
+		l.take()
+	}
+	if len(l.slots) != pages {
+		t.Errorf("%d pages for as many slots as %d held before", len(l.slots), pages)
 	}
 }
 

@@ -113,8 +113,9 @@ func (s *session) connect() {
 		s.attemptFailed(err)
 		return
 	}
-	s.ends[serverEnd] = endpoint{s: s, fd: int32(fd), last: s.attempt}
-	if err := s.w.loop.Register(fd, &s.ends[serverEnd]); err != nil {
+	e := &s.ends[serverEnd]
+	*e = endpoint{s: s, fd: int32(fd), last: s.attempt}
+	if e.watch, err = s.w.loop.Register(fd, e); err != nil {
 		s.finish(byResource, whileConnecting)
 		return
 	}
@@ -142,10 +143,7 @@ func (s *session) connectEvent(e *endpoint) {
 // attemptFailed ends an attempt and tries again as "retries" allows: at another
 // server at once, or at the same one after a pause.
 func (s *session) attemptFailed(err error) {
-	if fd := s.ends[serverEnd].fd; fd >= 0 {
-		s.w.loop.Close(int(fd))
-		s.ends[serverEnd].fd = -1
-	}
+	s.ends[serverEnd].close(s.w.loop)
 	s.returnPort()
 	local := isLocalFailure(err)
 	if !local {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 
 	"github.com/sluice-lb/sluice/pkg/evloop"
@@ -54,10 +55,14 @@ func (s *session) readIntroduction(e *endpoint) {
 		return
 	}
 	if h.src.IsValid() && h.dst.IsValid() {
-		s.client, s.dst = h.src, h.dst
+		s.client = h.src
+		s.header = &proxyHeader{dst: h.dst}
 	}
 	if len(h.authority) > 0 {
-		s.authority = append([]byte(nil), h.authority...)
+		if s.header == nil {
+			s.header = new(proxyHeader)
+		}
+		s.header.authority = slices.Clone(h.authority)
 	}
 	if got, err := evloop.Read(int(e.fd), scratch[:size]); err != nil || got != size {
 		s.refuseIntroduction(introAborted)
@@ -120,8 +125,8 @@ func (s *session) appendIntroduction(b []byte) []byte {
 		return appendProxyV1(b, client, dst)
 	}
 	h := proxyHeader{src: client, dst: dst}
-	if s.route.authority {
-		h.authority = s.authority
+	if s.route.authority && s.header != nil {
+		h.authority = s.header.authority
 	}
 	if s.route.uniqueID {
 		h.uniqueID = []byte{} // there is no "unique-id-format"; HAProxy sends an empty one then

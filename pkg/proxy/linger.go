@@ -17,9 +17,14 @@ type lingerer struct {
 	limit int64 // the loop's clock
 }
 
-// resetAfterDelivery closes fd with RST, after a while if bytes are on their way.
-func (w *worker) resetAfterDelivery(fd int) {
-	w.loop.Unregister(fd)
+// resetAfterDelivery closes e with RST, after a while if bytes are on their way.
+func (w *worker) resetAfterDelivery(e *endpoint) {
+	fd := int(e.fd)
+	if fd < 0 {
+		return
+	}
+	w.loop.Unregister(fd, e.watch)
+	e.fd = -1
 	if evloop.Unsent(fd) == 0 {
 		w.reset(fd)
 		return
@@ -45,7 +50,7 @@ func (r *lingerer) Expired() {
 
 func (w *worker) reset(fd int) {
 	evloop.ResetOnClose(fd)
-	w.loop.Close(fd)
+	w.loop.Close(fd, 0)
 }
 
 // endLingering resets at once, when the worker stops.

@@ -181,6 +181,7 @@ func (l *listener) giveUp() {
 type acceptor struct {
 	w      *worker
 	l      *listener
+	watch  evloop.Watch
 	timer  evloop.Timer
 	paused bool // at a limit, or out of descriptors
 }
@@ -237,7 +238,7 @@ func (a *acceptor) pause() {
 	}
 	a.paused = true
 	a.w.e.paused.Add(1)
-	a.w.loop.Unregister(a.l.fd)
+	a.w.loop.Unregister(a.l.fd, a.watch)
 	// A place may have become free before the pause was visible to those who end
 	// sessions.
 	if a.w.e.hasRoom(a.l) && !a.timer.Active() {
@@ -259,7 +260,8 @@ func (a *acceptor) resume() {
 }
 
 func (a *acceptor) register() {
-	if err := a.w.loop.RegisterListener(a.l.fd, a); err != nil {
+	var err error
+	if a.watch, err = a.w.loop.RegisterListener(a.l.fd, a); err != nil {
 		a.w.e.log.Error("cannot watch listener", "listener", a.l.key, "error", err)
 	}
 }
@@ -271,6 +273,6 @@ func (a *acceptor) stop() {
 		a.paused = false
 		a.w.e.paused.Add(-1)
 	} else {
-		a.w.loop.Unregister(a.l.fd)
+		a.w.loop.Unregister(a.l.fd, a.watch)
 	}
 }

@@ -38,7 +38,7 @@ func (s *session) log(who, when byte) {
 
 // ended is the moment of the line.
 func (s *session) ended() time.Time {
-	return s.accepted.Add(time.Duration(s.w.loop.Now()-s.begun) * time.Millisecond)
+	return time.Unix(0, s.accepted).Add(time.Duration(s.w.loop.Now()-s.begun) * time.Millisecond)
 }
 
 // wrong reports whether a session that ended like this is no normal one.
@@ -65,7 +65,7 @@ func (s *session) appendClient(b []byte) []byte {
 		b = strconv.AppendInt(b, int64(s.listener.bind.Load().ID), 10)
 	}
 	b = append(b, " ["...)
-	b = s.accepted.AppendFormat(b, "02/Jan/2006:15:04:05.000")
+	b = time.Unix(0, s.accepted).AppendFormat(b, "02/Jan/2006:15:04:05.000")
 	return append(b, "] "...)
 }
 

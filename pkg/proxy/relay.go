@@ -18,6 +18,7 @@ type endpoint struct {
 	s        *session
 	last     int64 // the loop's clock at the last byte in or out, ms
 	fd       int32 // -1: none
+	watch    evloop.Watch
 	readable bool
 	writable bool
 	ended    bool // FIN, an error or urgent data arrived: a short read says nothing, read on
@@ -50,6 +51,14 @@ func (e *endpoint) Event(ev evloop.Events) {
 		e.failed = true
 	}
 	e.s.step(e)
+}
+
+// close closes the connection if there is one.
+func (e *endpoint) close(l *evloop.Loop) {
+	if e.fd >= 0 {
+		l.Close(int(e.fd), e.watch)
+		e.fd = -1
+	}
 }
 
 // sent notes that bytes were written to e.

@@ -54,21 +54,20 @@ type session struct {
 	srv      *server // counted there while not nil
 	bound    *server // whose queue it is in, or was refused at
 	route    *route  // how srv is reached, in the present attempt
-	borrowed uint16  // source port of route's pool; 0: none
 
 	timer      evloop.Timer
 	prev, next *session // the worker's list
 
-	client    netip.AddrPort // who connected, or what the PROXY header says
-	dst       netip.AddrPort // where to; see destination
-	authority []byte         // host name from the PROXY header
-	accepted  time.Time      // wall clock, for the log
-	counted   [2]int64       // bytes of each half that the counters know
+	client   netip.AddrPort // who connected, or what the PROXY header says
+	header   *proxyHeader   // what else is used of it; nil: there was none
+	accepted int64          // wall clock, ns, for the log
+	counted  [2]int64       // bytes of each half that the counters know
 	// Moments on the loop's clock, ms; -1: not reached.
 	begun, assigned, connected int64
 	attempt                    int64 // begin of the present state
 
 	gen          uint32 // counts the uses of this memory
+	borrowed     uint16 // source port of route's pool; 0: none
 	state        state
 	deferred     bool // on the loop's list of tasks
 	logged       bool
@@ -87,13 +86,15 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 	s.listener, s.fe, s.client = l, fe, client
 	fe.stats.peak(fe.conns.Load())
 	s.feConf = s.fe.conf.Load()
-	s.accepted = time.Now()
+	s.accepted = time.Now().UnixNano()
 	now := s.w.loop.Now()
 	s.begun, s.assigned, s.connected, s.attempt = now, -1, -1, now
-	s.ends[clientEnd] = endpoint{s: s, fd: int32(fd), last: now}
+	e := &s.ends[clientEnd]
+	*e = endpoint{s: s, fd: int32(fd), last: now}
 	s.ends[serverEnd] = endpoint{s: s, fd: -1, last: now}
 	s.state = stateQueued
-	if err := s.w.loop.Register(fd, &s.ends[clientEnd]); err != nil {
+	var err error
+	if e.watch, err = s.w.loop.Register(fd, e); err != nil {
 		s.finish(byResource, whileConnecting)
 		return
 	}
@@ -144,10 +145,17 @@ func (s *session) step(e *endpoint) {
 // destination is where the client wanted to go: what it connected to, or what its
 // PROXY header says; invalid for a UNIX socket.
 func (s *session) destination() netip.AddrPort {
-	if fd := s.ends[clientEnd].fd; !s.dst.IsValid() && s.listener.path == "" && fd >= 0 {
-		s.dst = s.w.loop.Destination(int(fd))
+	if s.header != nil && s.header.dst.IsValid() {
+		return s.header.dst
 	}
-	return s.dst
+	fd := s.ends[clientEnd].fd
+	if s.listener.path != "" || fd < 0 {
+		return netip.AddrPort{}
+	}
+	if d := &s.w.destination; d.of != s {
+		d.of, d.addr = s, s.w.loop.Destination(int(fd))
+	}
+	return s.w.destination.addr
 }
 
 // watchClient ends a session whose client is gone before a server was reached. One
@@ -263,8 +271,7 @@ func (s *session) noLinger(end int) bool {
 func (s *session) cutOffServer() {
 	e := &s.ends[serverEnd]
 	evloop.ResetOnClose(int(e.fd))
-	s.w.loop.Close(int(e.fd))
-	e.fd = -1
+	e.close(s.w.loop)
 	s.half[serverEnd].eof, s.half[clientEnd].shut = true, true
 }
 
@@ -288,10 +295,7 @@ func (s *session) abort(end int) {
 	if end == serverEnd {
 		who = byServer
 	}
-	if fd := s.ends[1-end].fd; fd >= 0 {
-		s.ends[1-end].fd = -1
-		s.w.resetAfterDelivery(int(fd))
-	}
+	s.w.resetAfterDelivery(&s.ends[1-end])
 	s.finish(who, whileData)
 }
 
@@ -326,13 +330,11 @@ func (s *session) finish(who, when byte) {
 		s.half[i].drop(loop)
 	}
 	for i := range s.ends {
-		if fd := s.ends[i].fd; fd >= 0 {
-			if s.noLinger(i) {
-				evloop.ResetOnClose(int(fd))
-			}
-			loop.Close(int(fd))
-			s.ends[i].fd = -1
+		e := &s.ends[i]
+		if e.fd >= 0 && s.noLinger(i) {
+			evloop.ResetOnClose(int(e.fd))
 		}
+		e.close(loop)
 	}
 	s.returnPort()
 	srv := s.srv // for the log, which names it after its place was given back

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"github.com/sluice-lb/sluice/pkg/evloop"
 	"github.com/sluice-lb/sluice/pkg/rules"
 )
@@ -17,7 +19,12 @@ type worker struct {
 	acceptors map[*listener]*acceptor
 	lingering map[*lingerer]struct{}
 	line      []byte // scratch for log lines
-	stream    rules.Stream
+	// Where a session's client wanted to go, kept for the next question.
+	destination struct {
+		of   *session
+		addr netip.AddrPort
+	}
+	stream rules.Stream
 }
 
 // spareSessions is how many ended sessions a worker keeps for reuse.
@@ -52,6 +59,9 @@ func (w *worker) free(s *session) {
 		s.next.prev = s.prev
 	}
 	w.count--
+	if w.destination.of == s {
+		w.destination.of = nil
+	}
 	l, fe := s.listener, s.fe
 	deferred := s.deferred
 	*s = session{gen: s.gen + 1, state: stateClosed}
