@@ -10,12 +10,13 @@ type ActionRow struct {
 	Name  string
 	Sets  RuleSet // where it is valid
 	Args  string  // synopsis of what stands behind the name, parentheses included
-	State State
-	Why   string // reason for Refused
-	Since string // version of HAProxy's language that brought it, if later than the one spoken here
-	Help  string // one sentence without a full stop
+	State State   // of the row that Actions returns; in the table only Refused is set
+	Why   string  // reason for Refused
+	Since string  // version of HAProxy's language that brought it, if later than the one spoken here
+	Help  string  // one sentence without a full stop
 
-	prefix bool // the word goes on behind the name: "track-sc0", "set-var(txn.x)"
+	done   RuleSet // where it is acted on
+	prefix bool    // the word goes on behind the name: "track-sc0", "set-var(txn.x)"
 	parse  func(*actionLine) (ActionArgs, bool)
 }
 
@@ -25,13 +26,23 @@ const (
 	allSets     = requestSets | ResponseContent
 )
 
-// Actions returns the actions of TCP rules, sorted by name.
+// Actions returns the actions of TCP rules, sorted by name. One that is acted on in
+// some of its rule sets only has two rows, the first for these.
 func Actions() []ActionRow {
-	rows := slices.Clone(actions)
-	for i := range rows {
-		if rows[i].State == Done { // the lines of all rule sets are
-			rows[i].State = Pending
+	var rows []ActionRow
+	for _, row := range actions {
+		if row.done != 0 {
+			done := row
+			done.Sets = row.done
+			rows = append(rows, done)
 		}
+		if row.Sets &^= row.done; row.Sets == 0 {
+			continue
+		}
+		if row.State != Refused {
+			row.State = Pending
+		}
+		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b ActionRow) int { return strings.Compare(a.Name, b.Name) })
 	return rows
@@ -39,10 +50,10 @@ func Actions() []ActionRow {
 
 // actions is the table of actions (manual, section 4.3 and the two keywords).
 var actions = []ActionRow{
-	{Name: "accept", Sets: allSets, Help: "stop evaluating the rule set and go on"},
-	{Name: "reject", Sets: allSets, Help: "close the connection"},
+	{Name: "accept", Sets: allSets, done: RequestConnection, Help: "stop evaluating the rule set and go on"},
+	{Name: "reject", Sets: allSets, done: RequestConnection, Help: "close the connection"},
 	{Name: "close", Sets: ResponseContent, Help: "close the connection to the server"},
-	{Name: "expect-proxy", Sets: RequestConnection, Args: "layer4", Help: "the client starts with a PROXY header", parse: parseLayer4},
+	{Name: "expect-proxy", Sets: RequestConnection, done: RequestConnection, Args: "layer4", Help: "the client starts with a PROXY header", parse: parseLayer4},
 	{Name: "expect-netscaler-cip", Sets: RequestConnection, Args: "layer4", Help: "the client starts with a NetScaler client IP header", parse: parseLayer4},
 	{Name: "capture", Sets: RequestContent, Args: "<sample> len <bytes>", Help: "keep a sample for the log line", parse: parseCaptureAction},
 	{Name: "track-sc", Sets: requestSets, Args: "<number> <key> [table <table>]", prefix: true, Help: "count the session under a key of a stick table", parse: parseTrack},

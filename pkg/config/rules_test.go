@@ -123,18 +123,43 @@ backend b
 	}
 }
 
+// What is acted on passes, what is not there yet is refused by its own name.
+func TestConnectionActions(t *testing.T) {
+	const head = "frontend f\n bind :1\n timeout client 1s\n tcp-request connection "
+	for rule, want := range map[string]string{
+		"accept if { src 192.0.2.1 }":  "",
+		"reject":                       "",
+		"expect-proxy layer4":          "",
+		"track-sc0 src table f":        "'tcp-request connection track-sc0' is not supported by this version yet",
+		"silent-drop":                  "'tcp-request connection silent-drop' is not supported by this version yet",
+		"reject if { src_conn_cur 1 }": "'src_conn_cur' is not supported by this version yet",
+	} {
+		text := head + rule + "\nbackend t\n stick-table type ip size 1k store conn_cur\n"
+		_, _, err := Parse([]Source{{Name: "a.cfg", Text: []byte(text)}}, Options{})
+		got := ""
+		for _, d := range alertsOf(err) {
+			if d.Pos.Line == 4 && got == "" {
+				got = d.Message
+			}
+		}
+		if got != want {
+			t.Errorf("%s: alert %q, want %q", rule, got, want)
+		}
+	}
+}
+
 // TestActionRows checks what readers of the table rely on.
 func TestActionRows(t *testing.T) {
 	seen := map[string]bool{}
 	for _, row := range Actions() {
 		switch {
-		case seen[row.Name]:
+		case seen[row.Name+row.State.String()]:
 			t.Errorf("%s: two rows", row.Name)
 		case row.Sets == 0 || row.Help == "":
 			t.Errorf("%s: no rule set or no help", row.Name)
 		case row.State == Refused && row.Why == "" && row.Since == "":
 			t.Errorf("%s: refused without a reason", row.Name)
 		}
-		seen[row.Name] = true
+		seen[row.Name+row.State.String()] = true
 	}
 }

@@ -8,17 +8,17 @@ import (
 
 // ruleKeywords are the TCP rules of proxies (manual, section 4.2).
 var ruleKeywords = []Keyword{
-	tcpRules(RequestConnection, inFront, "what is done with a connection before anything is read from it"),
-	tcpRules(RequestSession, inFront, "what is done with a session once the handshakes are over"),
-	tcpRules(RequestContent, inProxy, "what is done with a session while its first bytes come in"),
-	tcpRules(ResponseContent, inBack, "what is done with a session while the server's first bytes come in"),
+	tcpRules(RequestConnection, Done, inFront, "what is done with a connection before anything is read from it"),
+	tcpRules(RequestSession, Pending, inFront, "what is done with a session once the handshakes are over"),
+	tcpRules(RequestContent, Pending, inProxy, "what is done with a session while its first bytes come in"),
+	tcpRules(ResponseContent, Pending, inBack, "what is done with a session while the server's first bytes come in"),
 	inspectDelay("tcp-request", inProxy, "longest wait for the bytes that content rules ask for", func(px *Proxy) *time.Duration { return &px.InspectDelay }),
 	inspectDelay("tcp-response", inBack, "longest wait for the bytes of the server that content rules ask for", func(px *Proxy) *time.Duration { return &px.ResponseInspectDelay }),
 }
 
-func tcpRules(set RuleSet, where Where, help string) Keyword {
+func tcpRules(set RuleSet, state State, where Where, help string) Keyword {
 	return Keyword{
-		Name: set.String(), Where: where, Args: "<action> [if | unless <condition>]", Max: -1, State: Pending, Named: true, Strict: true,
+		Name: set.String(), Where: where, Args: "<action> [if | unless <condition>]", Max: -1, State: state, Named: true, Strict: true,
 		Help: help, parse: func(p *parser, st *statement) { p.parseTCPRule(st, set) },
 	}
 }
@@ -86,7 +86,7 @@ func (p *parser) parseTCPRule(st *statement, set RuleSet) {
 	if row == nil {
 		return
 	}
-	name := st.args[0]
+	name, before := st.args[0], p.alertCount
 	a := &actionLine{p: p, row: row, set: set, place: p.place(set), name: name, wordReader: wordReader{st.args[1:], p.width + 1}}
 	rule := TCPRule{Pos: p.pos(name), Set: set, Action: row.Name}
 	ok := true
@@ -102,8 +102,11 @@ func (p *parser) parseTCPRule(st *statement, set RuleSet) {
 	p.warnOrder(st, rule)
 	p.px.rules.sets |= set
 	p.px.px.TCPRules = append(p.px.px.TCPRules, rule)
-	if row.State == Refused {
+	switch {
+	case row.State == Refused:
 		p.unsupported(name, "'%s %s' is not supported: %s", set, row.Name, row.Why)
+	case p.lineState == Done && row.done&set == 0 && p.alertCount == before:
+		p.unsupported(name, "'%s %s' is not supported by this version yet", set, name.Text)
 	}
 }
 

@@ -31,6 +31,7 @@ type Stat struct {
 	SessionsTotal              int64
 	BytesIn, BytesOut          int64 // from and to clients
 	RequestErrors              int64 // connections that did not begin as they must
+	ConnsTotal, DeniedConns    int64 // connections accepted, and of these refused by "tcp-request connection"
 	ConnectErrors              int64
 	Retries, Redispatches      int64
 	Status                     string
@@ -114,6 +115,11 @@ var statColumns = []statColumn{
 	{name: "cookie"},
 	{"mode", "fbs", func(s *Stat) any { return &s.Mode }},
 	{"algo", "b", func(s *Stat) any { return &s.Algorithm }},
+	{name: "conn_rate"}, {name: "conn_rate_max"},
+	{"conn_tot", "f", func(s *Stat) any { return &s.ConnsTotal }},
+	{name: "intercepted"},
+	{"dcon", "f", func(s *Stat) any { return &s.DeniedConns }},
+	{name: "dses"},
 }
 
 // WriteStats writes records in the CSV form of "show stat".

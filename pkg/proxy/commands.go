@@ -42,7 +42,7 @@ func (e *Engine) info() string {
 	}
 	var total int64
 	for _, f := range e.frontends {
-		total += f.stats.sessions.Load()
+		total += f.stats.conns.Load()
 	}
 	rows := []struct {
 		name  string
@@ -179,7 +179,8 @@ func (p *proxyStats) record() ctl.Stat {
 	return ctl.Stat{
 		SessionsTotal: p.sessions.Load(), SessionsMax: p.peakSessions.Load(),
 		BytesIn: p.bytesIn.Load(), BytesOut: p.bytesOut.Load(),
-		RequestErrors: p.requestErrors.Load(), ConnectErrors: p.connectErrors.Load(), Retries: p.retries.Load(), Redispatches: p.redispatches.Load(),
+		ConnsTotal: p.conns.Load(), DeniedConns: p.deniedConns.Load(), RequestErrors: p.requestErrors.Load(),
+		ConnectErrors: p.connectErrors.Load(), Retries: p.retries.Load(), Redispatches: p.redispatches.Load(),
 	}
 }
 

@@ -10,6 +10,7 @@ type proxyStats struct {
 	connectErrors               atomic.Int64 // sessions that got no server, or no place there in time
 	retries, redispatches       atomic.Int64
 	requestErrors               atomic.Int64 // connections without the PROXY header that must come
+	conns, deniedConns          atomic.Int64 // of frontends: accepted, and of these refused by a "tcp-request connection" rule
 }
 
 // addBytes counts bytes from and to clients.

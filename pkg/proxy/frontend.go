@@ -55,10 +55,13 @@ func (e *Engine) rateWait(f *frontend) int64 {
 	return wait
 }
 
-// countSession notes a new session of f for its rates.
+// countConnection notes an accepted connection for the rate of the process.
+func (e *Engine) countConnection() { e.connRate.note(time.Since(e.started).Milliseconds()) }
+
+// countSession notes a connection of f that no rule refused for the rates of
+// sessions.
 func (e *Engine) countSession(f *frontend) {
 	now := time.Since(e.started).Milliseconds()
-	e.connRate.note(now)
 	e.sessRate.note(now)
 	if f.conf.Load().RateSessions > 0 {
 		f.rate.add(now)

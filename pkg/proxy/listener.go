@@ -223,7 +223,7 @@ func (a *acceptor) Event(evloop.Events) {
 			}
 			continue // the connection was gone before it was accepted
 		}
-		a.w.e.countSession(fe)
+		a.w.e.countConnection()
 		a.w.session().start(fd, a.l, fe, peer)
 	}
 }

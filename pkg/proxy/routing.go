@@ -12,8 +12,10 @@ import (
 	"github.com/sluice-lb/sluice/pkg/rules"
 )
 
-// switching tells which backend a session of a frontend gets. It does not change.
+// switching tells which connections a frontend takes and which backend their
+// sessions get. It does not change.
 type switching struct {
+	entry    []entryRule
 	rules    []backendRule
 	fallback *backend // "default_backend"; nil: none
 	local    bool     // rules need the address that the client connected to
@@ -83,10 +85,14 @@ func (n names) Server(backend, name string) rules.Object {
 	return nil
 }
 
-// compileSwitching compiles the "use_backend" lines of p.
+// compileSwitching compiles the "tcp-request connection" and "use_backend" lines of p.
 func (n names) compileSwitching(p *config.Proxy, fallback *backend) (*switching, error) {
 	c := rules.Compiler{Section: p.Name, Names: n, Host: host()}
-	sw := &switching{fallback: fallback}
+	entry, err := compileEntry(&c, p)
+	if err != nil {
+		return nil, err
+	}
+	sw := &switching{entry: entry, fallback: fallback}
 	for i := range p.BackendRules {
 		cond, err := c.Cond(p.BackendRules[i].Cond)
 		if err != nil {

@@ -84,6 +84,7 @@ type session struct {
 // start begins the session of an accepted connection.
 func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort) {
 	s.listener, s.fe, s.client = l, fe, client
+	fe.stats.conns.Add(1)
 	fe.stats.peak(fe.conns.Load())
 	s.feConf = s.fe.conf.Load()
 	s.accepted = time.Now().UnixNano()
@@ -93,6 +94,12 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 	*e = endpoint{s: s, fd: int32(fd), last: now}
 	s.ends[serverEnd] = endpoint{s: s, fd: -1, last: now}
 	s.state = stateQueued
+	ok, expectProxy := s.admitted()
+	if !ok {
+		s.reject()
+		return
+	}
+	s.w.e.countSession(fe)
 	var err error
 	if e.watch, err = s.w.loop.Register(fd, e); err != nil {
 		s.finish(byResource, whileConnecting)
@@ -102,10 +109,11 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 		if o.MSS < 0 {
 			evloop.ShrinkMSS(fd, -o.MSS)
 		}
-		if o.AcceptProxy {
-			s.awaitIntroduction()
-			return
-		}
+		expectProxy = expectProxy || o.AcceptProxy
+	}
+	if expectProxy {
+		s.awaitIntroduction()
+		return
 	}
 	s.begin()
 }
