@@ -86,7 +86,7 @@ var argumentRows = []argument{
 	{"-m", "<max megs>", "", "accepted: memory is limited by the unit (MemoryMax=)", func(*arguments, string, string) error { return nil }},
 	{"-S", "<path>", "", "control socket of level admin; options of \"stats socket\" may follow after commas",
 		func(a *arguments, _, v string) error { a.socket = v; return nil }},
-	{"-x", "<unix_socket>", "", "accepted: listeners come from the service manager, or are shared while both processes run",
+	{"-x", "<unix_socket>", "", "takes the listening sockets over from the process with this \"stats socket ... expose-fd listeners\"",
 		func(a *arguments, _, v string) error { a.takeover = v; return nil }},
 	{"-sf", "[pid ]*", "", "tells these processes to finish, once it serves (SIGUSR1)", nil},
 	{"-st", "[pid ]*", "", "tells these processes to stop, once it serves (SIGTERM)", nil},

@@ -110,9 +110,6 @@ func execute(ctx context.Context, args []string, a *arguments, m *messages, stdo
 		m.message(config.Alert, "No enabled listener found (check for 'bind' directives) ! Exiting.")
 		return exitCode(1)
 	}
-	if a.takeover != "" {
-		m.message(config.Notice, "-x option: listeners come from the service manager or are shared; %s is not asked for them", a.takeover)
-	}
 	if a.silent() {
 		stdout = io.Discard
 	}

@@ -162,7 +162,7 @@ func TestStatsSocketOwnerAndTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSockets(nil)
+	s := newSockets(nil, nil)
 	t.Cleanup(s.close)
 	if err := s.open(nil, conf); err != nil {
 		t.Fatal(err)

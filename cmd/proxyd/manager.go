@@ -8,6 +8,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/proxy"
 	"golang.org/x/sys/unix"
 )
@@ -42,16 +43,16 @@ func (m *manager) reloading() {
 }
 
 // inherited returns the sockets that the manager kept for us.
-func (m *manager) inherited() []int {
-	var fds []int
+func (m *manager) inherited() []ctl.Socket {
+	var sockets []ctl.Socket
 	for _, f := range activation.Files(true) {
 		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 		if err == nil {
-			fds = append(fds, fd)
+			sockets = append(sockets, ctl.Socket{FD: fd})
 		}
 		_ = f.Close()
 	}
-	return fds
+	return sockets
 }
 
 // store is the manager's file descriptor store.

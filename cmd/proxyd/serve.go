@@ -42,8 +42,12 @@ func serve(ctx context.Context, a *arguments, master *config.StatsSocket, conf *
 	if a.silent() {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	adopted, err := p.predecessorSockets()
+	if err != nil {
+		return err
+	}
 	engine, err := proxy.Start(conf, proxy.Options{
-		Log: p.log, Resolver: &net.Resolver{}, Adopted: p.manager.inherited(), Store: p.manager.store(),
+		Log: p.log, Resolver: &net.Resolver{}, Adopted: append(adopted, p.manager.inherited()...), Store: p.manager.store(),
 		Maxconn: a.maxconn, Stdout: stdout, Stderr: m.w,
 	})
 	if err != nil {
@@ -52,7 +56,7 @@ func serve(ctx context.Context, a *arguments, master *config.StatsSocket, conf *
 	p.engine = engine
 	defer engine.Stop()
 
-	p.sockets = newSockets(p.commands())
+	p.sockets = newSockets(p.commands(), p.getSockets)
 	defer p.sockets.close()
 	if err := p.sockets.open(p.master, conf); err != nil {
 		return err
@@ -186,6 +190,7 @@ func (p *program) commands() []ctl.Command {
 				_, err := fmt.Fprintln(w, "Success=1")
 				return err
 			}},
+		ctl.Command{Name: ctl.GetSockets, Help: "hand the listening sockets to a successor (-x), in binary form"},
 		ctl.Command{Name: "show version", Help: "print the version", Run: func(_ context.Context, _ *ctl.Request, w io.Writer) error {
 			_, err := fmt.Fprintln(w, languageLine())
 			return err

@@ -6,8 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/user"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,13 +14,17 @@ import (
 	"github.com/hashicorp/go-multierror"
 	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/ctl"
+	"github.com/sluice-lb/sluice/pkg/proxy"
 )
 
 // sockets are the control sockets: the command line's and those of "stats socket".
 type sockets struct {
 	commands []ctl.Command
-	wg       sync.WaitGroup
-	active   map[config.StatsSocket]activeSocket // guarded by program.mu after the start
+	// getSockets answers "_getsocks" on a socket, which may or may not expose the
+	// listeners.
+	getSockets func(conn *net.UnixConn, exposed bool)
+	wg         sync.WaitGroup
+	active     map[config.StatsSocket]activeSocket // guarded by program.mu after the start
 }
 
 // activeSocket is one that is served until stop is called.
@@ -30,8 +33,8 @@ type activeSocket struct {
 	stop   context.CancelFunc
 }
 
-func newSockets(commands []ctl.Command) *sockets {
-	return &sockets{commands: commands, active: map[config.StatsSocket]activeSocket{}}
+func newSockets(commands []ctl.Command, getSockets func(*net.UnixConn, bool)) *sockets {
+	return &sockets{commands: commands, getSockets: getSockets, active: map[config.StatsSocket]activeSocket{}}
 }
 
 // socketChange is a new set of sockets that is bound and not yet in force.
@@ -165,7 +168,13 @@ func bindSocket(c config.StatsSocket) (net.Listener, error) {
 func (s *sockets) serve(c config.StatsSocket, l net.Listener, idle time.Duration) activeSocket {
 	level, _ := ctl.ParseLevel(c.Level) // bindSocket has tried it
 	ctx, cancel := context.WithCancel(context.Background())
-	socket := activeSocket{server: ctl.NewServer(s.commands, level), stop: cancel}
+	commands := slices.Clone(s.commands)
+	for i := range commands {
+		if commands[i].Name == ctl.GetSockets {
+			commands[i].Take = func(conn *net.UnixConn) { s.getSockets(conn, c.ExposeListeners) }
+		}
+	}
+	socket := activeSocket{server: ctl.NewServer(commands, level), stop: cancel}
 	socket.server.SetIdle(idle)
 	s.wg.Go(func() { _ = socket.server.Serve(ctx, l) })
 	return socket
@@ -173,23 +182,7 @@ func (s *sockets) serve(c config.StatsSocket, l net.Listener, idle time.Duration
 
 // chown gives the new socket to the user and group of its line.
 func chown(c config.StatsSocket) error {
-	uid, err := ownerID(c.User, func(name string) (string, error) {
-		u, err := user.Lookup(name)
-		if err != nil {
-			return "", err
-		}
-		return u.Uid, nil
-	})
-	if err != nil {
-		return fmt.Errorf("stats socket %s: %w", c.Path, err)
-	}
-	gid, err := ownerID(c.Group, func(name string) (string, error) {
-		g, err := user.LookupGroup(name)
-		if err != nil {
-			return "", err
-		}
-		return g.Gid, nil
-	})
+	uid, gid, err := proxy.OwnerIDs(c.User, c.Group)
 	if err != nil {
 		return fmt.Errorf("stats socket %s: %w", c.Path, err)
 	}
@@ -197,22 +190,6 @@ func chown(c config.StatsSocket) error {
 		return nil
 	}
 	return os.Chown(c.Path+newSuffix, uid, gid)
-}
-
-// ownerID returns the id of a user or group that is given by name or, with "uid" and
-// "gid", by number; -1 for none.
-func ownerID(name string, lookup func(string) (string, error)) (int, error) {
-	if name == "" {
-		return -1, nil
-	}
-	if id, err := strconv.Atoi(name); err == nil {
-		return id, nil
-	}
-	id, err := lookup(name)
-	if err != nil {
-		return -1, err
-	}
-	return strconv.Atoi(id)
 }
 
 func (s *sockets) close() {

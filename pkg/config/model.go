@@ -87,6 +87,8 @@ type StatsSocket struct {
 	Mode        uint32         // permission bits; 0: 600
 	User, Group string
 	Level       string // "user", "operator" (default), "admin"
+	// ExposeListeners is "expose-fd listeners": a successor gets the listening sockets.
+	ExposeListeners bool
 }
 
 // UnixBind is the "unix-bind" line: what holds for the UNIX listeners of proxies.

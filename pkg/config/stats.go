@@ -25,8 +25,8 @@ var socketOptions = []Keyword{
 		bind: ownerID(userField)},
 	{Name: "gid", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, Help: "group of the socket by number",
 		bind: ownerID(groupField)},
-	{Name: "expose-fd", Where: SocketOption, Args: "listeners", Min: 1, Max: 1, State: NoEffect,
-		Why: "listeners survive a reload without it", Help: "hand listening sockets to a new process", bind: parseExposeFD},
+	{Name: "expose-fd", Where: SocketOption, Args: "listeners", Min: 1, Max: 1,
+		Help: "hand the listening sockets to a successor that asks for them (-x)", bind: parseExposeFD},
 	{Name: "name", Where: SocketOption, Args: "<name>", Min: 1, Max: 1, State: NoEffect, Why: "control sockets have no statistics", Help: "label of the socket"},
 	{Name: "maxconn", Where: SocketOption, Args: "<number>", Min: 1, Max: 1, State: NoEffect, Why: "control connections are not counted against a limit", Help: "concurrent connections",
 		bind: func(p *parser, b *bindLine, o option) { p.bindInt(&b.common.Maxconn, o.arg, "maxconn") }},
@@ -59,7 +59,7 @@ func parseStatsSocket(p *parser, st *statement) {
 	o := *line.options()
 	for _, b := range line.binds {
 		p.cfg.Global.Sockets = append(p.cfg.Global.Sockets, StatsSocket{
-			Pos: b.Pos, Path: b.Path, Addr: b.Addr, Mode: o.Mode, User: o.User, Group: o.Group, Level: cmp.Or(o.Level, "operator"),
+			Pos: b.Pos, Path: b.Path, Addr: b.Addr, Mode: o.Mode, User: o.User, Group: o.Group, Level: cmp.Or(o.Level, "operator"), ExposeListeners: o.ExposeListeners,
 		})
 	}
 }

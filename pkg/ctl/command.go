@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 )
@@ -53,6 +54,10 @@ type Command struct {
 	// client as a failure; it may have written part of an answer before. ctx ends
 	// when the client goes away or the server stops.
 	Run func(ctx context.Context, req *Request, w io.Writer) error
+	// Take is in place of Run for a command after which the connection speaks another
+	// protocol. It must be the only one of its line; the connection is closed when
+	// Take returns.
+	Take func(conn *net.UnixConn)
 	// Missing says why a command that clients may expect is not served: "not
 	// supported by this version yet". Such a row has no Run, the server answers with
 	// the reason, and help does not list it.

@@ -198,6 +198,12 @@ func (c *session) execLine(ctx context.Context, cancel context.CancelFunc, line 
 	// While commands run, a client that goes away ends them. Only a one-shot
 	// client is watched: with a prompt the next bytes are the next command.
 	commands := splitCommands(line)
+	if take := c.server.takes(commands); take != nil {
+		if conn, ok := c.conn.(*net.UnixConn); ok {
+			take(conn)
+		}
+		return false
+	}
 	if !c.prompt && !slices.ContainsFunc(commands, isPrompt) {
 		go c.watchHangup(cancel)
 	}
@@ -224,6 +230,18 @@ func (c *session) execLine(ctx context.Context, cancel context.CancelFunc, line 
 		fmt.Fprint(c.conn, "> ")
 	}
 	return c.prompt
+}
+
+// takes returns the function of a command that wants the connection for itself.
+func (s *Server) takes(commands []string) func(*net.UnixConn) {
+	if len(commands) != 1 {
+		return nil
+	}
+	cmd, rest := find(s.table, splitWords(commands[0]))
+	if cmd == nil || len(rest) > 0 || cmd.Level > s.level {
+		return nil
+	}
+	return cmd.Take
 }
 
 func isPrompt(command string) bool {
@@ -284,6 +302,9 @@ func (s *Server) run(ctx context.Context, words []string, payload []byte, w io.W
 	}
 	if cmd.Level > s.level {
 		return fmt.Errorf("permission denied: %q needs level %s, this socket has %s", cmd.Name, cmd.Level, s.level)
+	}
+	if cmd.Run == nil {
+		return fmt.Errorf("%q must stand alone", cmd.Name)
 	}
 	err := cmd.Run(ctx, &Request{Args: rest, Payload: payload}, w)
 	if errors.Is(err, ErrUsage) {

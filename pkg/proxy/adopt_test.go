@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/evloop"
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +19,15 @@ func unixConf(path string, servers ...string) *config.Config {
 	conf := testConf(netip.AddrPort{}, "leastconn", servers...)
 	conf.Proxies[0].Binds = []config.Bind{{Path: path, ID: 1}}
 	return conf
+}
+
+// adopt makes descriptors what an engine starts from.
+func adopt(fds ...int) []ctl.Socket {
+	var out []ctl.Socket
+	for _, fd := range fds {
+		out = append(out, ctl.Socket{FD: fd})
+	}
+	return out
 }
 
 func TestAdoptedUnixSocketServesItsBacklog(t *testing.T) {
@@ -31,7 +42,7 @@ func TestAdoptedUnixSocketServesItsBacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer early.Close()
-	startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{Adopted: []int{fd}})
+	startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{Adopted: adopt(fd)})
 	if name := greeting(t, early); name != "s1" {
 		t.Errorf("greeted by %q", name)
 	}
@@ -72,7 +83,7 @@ func TestUnusedAdoptedSocketLeavesStore(t *testing.T) {
 	addr, _, _ := evloop.ListenAddr(fd)
 	name := storeName(&listener{key: addr.String()})
 	store := memoryStore{name: true}
-	startRig(t, testConf(freeAddr(t), "leastconn", "s1="+s.Addr().String()), Options{Adopted: []int{fd}, Store: store})
+	startRig(t, testConf(freeAddr(t), "leastconn", "s1="+s.Addr().String()), Options{Adopted: adopt(fd), Store: store})
 	if store[name] {
 		t.Error("the socket stays in the store")
 	}
@@ -91,10 +102,53 @@ func TestAdoptedSocketsKeepTheirInterface(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := startRig(t, conf, Options{Adopted: []int{bound, free}})
+	r := startRig(t, conf, Options{Adopted: adopt(bound, free)})
 	for key, want := range map[string]int{addr.String(): free, addr.String() + "%lo": bound} {
 		if l := r.listeners[key]; l == nil || l.fd != want {
 			t.Errorf("listener %s = %+v, want descriptor %d", key, l, want)
+		}
+	}
+}
+
+// Sockets of one address in two namespaces, and one that may have foreign
+// addresses, are told apart.
+func TestAdoptedSocketsKeepTheirPlace(t *testing.T) {
+	addr := freeAddr(t)
+	listen := func(o evloop.ListenOptions) int {
+		fd, err := evloop.Listen(addr, o)
+		if err != nil {
+			t.Skipf("%+v: %v", o, err)
+		}
+		return fd
+	}
+	there, here, transparent := listen(evloop.ListenOptions{}), listen(evloop.ListenOptions{}), listen(evloop.ListenOptions{Transparent: true})
+	conf := testConf(addr, "leastconn")
+	conf.Proxies[0].Binds = append(conf.Proxies[0].Binds, config.Bind{Addr: addr, ID: 2, Options: &config.BindOptions{Namespace: "there"}},
+		config.Bind{Addr: addr, ID: 3, Options: &config.BindOptions{Transparent: true}})
+	r := startRig(t, conf, Options{Adopted: []ctl.Socket{{FD: transparent}, {FD: there, Namespace: "there"}, {FD: here}}})
+	for suffix, want := range map[string]int{"": here, ",namespace=there": there, ",transparent": transparent} {
+		if l := r.listeners[addr.String()+suffix]; l == nil || l.fd != want {
+			t.Errorf("listener %s = %+v, want descriptor %d", suffix, l, want)
+		}
+	}
+}
+
+// A listening socket that was handed over is a copy; what is left of ours keeps the
+// file of a UNIX socket for the successor, unless there is none after all.
+func TestHandOverLeavesFile(t *testing.T) {
+	s := serve(t, named("s1"))
+	for name, failure := range map[string]error{"handed over": nil, "failed": errors.New("the successor is gone")} {
+		path := filepath.Join(t.TempDir(), "front.sock")
+		r := startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{})
+		var got []ctl.Socket
+		err := r.HandOver(func(sockets []ctl.Socket) error { got = append(got, sockets...); return failure })
+		if !errors.Is(err, failure) || len(got) != 1 {
+			t.Errorf("%s: HandOver = %v with %d sockets", name, err, len(got))
+		}
+		r.SoftStop()
+		<-r.Done()
+		if _, err := os.Lstat(path); os.IsNotExist(err) == (failure == nil) {
+			t.Errorf("%s: the file: %v", name, err)
 		}
 	}
 }
@@ -116,7 +170,7 @@ func TestAdoptedSocketGetsOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf := testConf(addr, "leastconn")
-	startRig(t, conf, Options{Adopted: []int{fd}})
+	startRig(t, conf, Options{Adopted: adopt(fd)})
 	if n, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); n != 1 || err != nil {
 		t.Errorf("TCP_NODELAY = %d, %v, want 1", n, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/evloop"
 )
 
@@ -32,7 +33,7 @@ type Options struct {
 	Resolver Resolver
 	// Adopted are listening sockets from a predecessor or the service manager; the
 	// engine owns them from Start on and closes those that no frontend binds.
-	Adopted        []int
+	Adopted        []ctl.Socket
 	Store          SocketStore // nil: none
 	Maxconn        int         // command line's limit of connections; 0: the configuration's
 	Stdout, Stderr io.Writer   // for "log stdout" and "log stderr"

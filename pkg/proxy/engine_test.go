@@ -328,7 +328,7 @@ func TestAdoptedSocketServesItsBacklog(t *testing.T) {
 	}
 	defer early.Close()
 	store := memoryStore{}
-	r := startRig(t, testConf(addr, "leastconn", "s1="+s.Addr().String()), Options{Adopted: []int{fd}, Store: store})
+	r := startRig(t, testConf(addr, "leastconn", "s1="+s.Addr().String()), Options{Adopted: adopt(fd), Store: store})
 	if name := greeting(t, early); name != "s1" {
 		t.Errorf("greeted by %q", name)
 	}

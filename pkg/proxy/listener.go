@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/user"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/sluice-lb/sluice/pkg/config"
@@ -24,6 +22,8 @@ type listener struct {
 	conns atomic.Int64
 	// adopted: somebody else has the socket too, as long as it is not kept.
 	adopted bool
+	// shared: a successor has the socket too, and so its file.
+	shared atomic.Bool
 	// The frontend and its bind line change with a reload; a connection takes
 	// those in force when it is accepted.
 	frontend atomic.Pointer[frontend]
@@ -35,12 +35,18 @@ type listener struct {
 func (e *Engine) bindKey(b *config.Bind) string {
 	key := socketKey(b.Addr, bindPath(b), b.Interface, e.v6only(b))
 	if o := b.Options; o != nil {
-		if o.Namespace != "" {
-			key += ",namespace=" + o.Namespace
-		}
-		if o.Transparent {
-			key += ",transparent"
-		}
+		key += placeKey(o.Namespace, o.Transparent)
+	}
+	return key
+}
+
+// placeKey is the part of a socket's key that most have not.
+func placeKey(namespace string, transparent bool) (key string) {
+	if namespace != "" {
+		key += ",namespace=" + namespace
+	}
+	if transparent {
+		key += ",transparent"
 	}
 	return key
 }
@@ -116,36 +122,16 @@ func keepalive(on bool, probes config.Keepalive) evloop.Keepalive {
 	return evloop.Keepalive{On: on, Count: probes.Count, Idle: int(probes.Idle.Seconds()), Interval: int(probes.Interval.Seconds())}
 }
 
-// socketOwner finds out who may connect to a UNIX socket. A number is an id.
+// socketOwner finds out who may connect to a UNIX socket.
 func socketOwner(o *config.BindOptions) (evloop.Owner, error) {
 	owner := evloop.Owner{UID: -1, GID: -1}
 	if o == nil {
 		return owner, nil
 	}
 	owner.Mode = o.Mode
-	if o.User != "" {
-		id, err := strconv.Atoi(o.User)
-		if err != nil {
-			u, err := user.Lookup(o.User)
-			if err != nil {
-				return owner, err
-			}
-			id, _ = strconv.Atoi(u.Uid)
-		}
-		owner.UID = id
-	}
-	if o.Group != "" {
-		id, err := strconv.Atoi(o.Group)
-		if err != nil {
-			g, err := user.LookupGroup(o.Group)
-			if err != nil {
-				return owner, err
-			}
-			id, _ = strconv.Atoi(g.Gid)
-		}
-		owner.GID = id
-	}
-	return owner, nil
+	var err error
+	owner.UID, owner.GID, err = OwnerIDs(o.User, o.Group)
+	return owner, err
 }
 
 // tune brings a socket that listens already in line with its bind line.
@@ -157,9 +143,9 @@ func (l *listener) tune(o evloop.ListenOptions) error {
 }
 
 // close closes the socket once no loop uses it any more. The socket file goes too,
-// unless its name is a successor's by now.
+// unless it is a successor's by now.
 func (l *listener) close() {
-	if l.path != "" && l.file != nil {
+	if l.path != "" && l.file != nil && !l.shared.Load() {
 		if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.file, now) {
 			_ = os.Remove(l.path)
 		}

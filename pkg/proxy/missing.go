@@ -25,7 +25,7 @@ func missingCommands() []ctl.Command {
 	return rows
 }
 
-const pendingCommands = `show table; _getsocks; abort ssl cert;
+const pendingCommands = `show table; abort ssl cert;
 add acl; add map; add server; add ssl crt-list; clear acl; clear counters; clear map; clear table;
 commit acl; commit map; commit ssl cert; del acl; del map; del server; del ssl cert; del ssl crt-list;
 disable agent; disable frontend; dump stats-file; enable agent; enable frontend;

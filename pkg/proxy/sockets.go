@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 	"github.com/sluice-lb/sluice/pkg/evloop"
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,8 @@ func (a adoptedSockets) take(key string) (fd int, ok bool) {
 // is held.
 func (e *Engine) takeAdopted() adoptedSockets {
 	adopted := adoptedSockets{}
-	for _, fd := range e.opt.Adopted {
+	for _, s := range e.opt.Adopted {
+		fd := s.FD
 		addr, path, err := evloop.ListenAddr(fd)
 		if err == nil {
 			err = unix.SetNonblock(fd, true)
@@ -43,11 +45,57 @@ func (e *Engine) takeAdopted() adoptedSockets {
 			continue
 		}
 		iface, v6only := evloop.BoundTo(fd)
-		key := socketKey(addr, path, iface, v6only)
+		key := socketKey(addr, path, iface, v6only) + placeKey(s.Namespace, isTransparent(fd, addr))
 		adopted[key] = append(adopted[key], fd)
 	}
 	e.opt.Adopted = nil
 	return adopted
+}
+
+// isTransparent reports whether fd may have an address of another machine.
+func isTransparent(fd int, addr netip.AddrPort) bool {
+	level, option := unix.IPPROTO_IP, unix.IP_TRANSPARENT
+	if addr.Addr().Is6() {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT
+	}
+	on, err := unix.GetsockoptInt(fd, level, option)
+	return addr.IsValid() && err == nil && on != 0
+}
+
+// HandOver gives send copies of the listening sockets, for a successor; they are
+// closed when it returns. From then on each is shared with the successor until one
+// of both ends: nothing that connects is lost.
+func (e *Engine) HandOver(send func([]ctl.Socket) error) error {
+	var sockets []ctl.Socket
+	defer func() {
+		for _, s := range sockets {
+			closeFD(s.FD)
+		}
+	}()
+	e.mu.Lock()
+	var given []*listener
+	for _, l := range e.listeners {
+		fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			e.mu.Unlock()
+			return fmt.Errorf("copy socket %s: %w", l.key, err)
+		}
+		b := l.bind.Load()
+		s := ctl.Socket{FD: fd, Interface: b.Interface}
+		if b.Options != nil {
+			s.Namespace = b.Options.Namespace
+		}
+		sockets, given = append(sockets, s), append(given, l)
+		l.shared.Store(true) // now: the successor may stop us before send returns
+	}
+	e.mu.Unlock()
+	if err := send(sockets); err != nil {
+		for _, l := range given {
+			l.shared.Store(false)
+		}
+		return err
+	}
+	return nil
 }
 
 // discard closes the adopted sockets that no frontend binds. Once the change is
