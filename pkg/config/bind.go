@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -88,8 +89,26 @@ func parseBind(p *parser, st *statement) {
 	for i := range line.binds {
 		b, at := line.common, line.binds[i]
 		b.Pos, b.Addr, b.Path, b.Abstract, b.FD = at.Pos, at.Addr, at.Path, at.Abstract, at.FD
+		if b.Path != "" {
+			b.Options = p.cfg.Global.UnixBind.fill(b.Options)
+		}
 		p.px.px.Binds = append(p.px.px.Binds, b)
 	}
+}
+
+// fill returns the options of a UNIX listener, with those of "unix-bind" where its
+// line says nothing.
+func (u *UnixBind) fill(o *BindOptions) *BindOptions {
+	if u.Mode == 0 && u.User == "" && u.Group == "" {
+		return o
+	}
+	var filled BindOptions
+	if o != nil {
+		filled = *o
+	}
+	filled.Mode = cmp.Or(filled.Mode, u.Mode)
+	filled.User, filled.Group = cmp.Or(filled.User, u.User), cmp.Or(filled.Group, u.Group)
+	return &filled
 }
 
 // judgeBindAtEnd has the line judged by what other lines say: global settings of

@@ -73,6 +73,24 @@ func TestUnixBindOfStatsSocket(t *testing.T) {
 	}
 }
 
+// A UNIX listener takes from "unix-bind" what its own line does not say; TCP and
+// abstract ones have no owner.
+func TestUnixBindFillsOptions(t *testing.T) {
+	text := "global\n unix-bind mode 711 user root gid 7x\nfrontend f\n timeout client 1s\n bind unix@/a,:1,abns@b\n bind unix@/c mode 600 group staff\n"
+	conf, _, err := Parse([]Source{{Name: "a.cfg", Text: []byte(text)}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []*BindOptions{{Mode: 0o711, User: "root", Group: "7"}, nil, nil, {Mode: 0o600, User: "root", Group: "staff"}}
+	var got []*BindOptions
+	for _, b := range conf.Proxies[0].Binds {
+		got = append(got, b.Options)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("options (-want +got)\n%s", diff)
+	}
+}
+
 // A log target that asks for a connection is not taken for datagrams.
 func TestLogOverConnection(t *testing.T) {
 	for _, address := range []string{"stream+unix@/s", "uxst@/s", "tcp@127.0.0.1:1", "stream+ipv4@127.0.0.1:1"} {

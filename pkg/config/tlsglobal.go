@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,7 +75,7 @@ var tlsGlobalKeywords = []Keyword{
 				p.cfg.Global.TLS.Lifetime = d
 			}
 		}},
-	{Name: "unix-bind", Where: InGlobal, Args: "[prefix <path>] [mode <octal>] [user <name>] [uid <number>] [group <name>] [gid <number>]", Max: -1, State: Pending, Help: "what holds for all UNIX listeners", parse: parseUnixBind},
+	{Name: "unix-bind", Where: InGlobal, Args: "[prefix <path>] [mode <octal>] [user <name>] [uid <number>] [group <name>] [gid <number>]", Max: -1, Help: "what holds for the UNIX listeners of the lines behind it", parse: parseUnixBind},
 }
 
 const (
@@ -262,10 +263,14 @@ func parseUnixBind(p *parser, st *statement) {
 				}
 				u.Mode = u.Mode<<3&0o7777 | uint32(c-'0')
 			}
-		case "user", "uid":
+		case "user":
 			u.User = value.Text
-		default:
+		case "uid":
+			u.User = strconv.Itoa(atol(value.Text))
+		case "group":
 			u.Group = value.Text
+		case "gid":
+			u.Group = strconv.Itoa(atol(value.Text))
 		}
 	}
 }
