@@ -138,12 +138,12 @@ var converters = []convRow{
 	{"utime", "string[,integer]", TypeInt, TypeString, Pending, "date in UTC"},
 	{"when", "string[,string,string]", TypeAny, TypeAny, Pending, ""},
 	{"word", "integer,string[,integer]", TypeString, TypeString, Pending, "a word between separators, empty ones left out"},
-	{"wt6", "[integer]", TypeBinary, TypeInt, Pending, "WT6 hash"},
+	{"wt6", "[integer]", TypeBinary, TypeInt, Done, "WT6 hash"},
 	{"x509_v_err_str", "", TypeInt, TypeString, Pending, ""},
 	{"xor", "string", TypeInt, TypeInt, Done, "bitwise exclusive or"},
-	{"xxh3", "[integer]", TypeBinary, TypeInt, Pending, ""},
-	{"xxh32", "[integer]", TypeBinary, TypeInt, Pending, "XXH32 hash"},
-	{"xxh64", "[integer]", TypeBinary, TypeInt, Pending, ""},
+	{"xxh3", "[integer]", TypeBinary, TypeInt, Done, "XXH3 hash of 64 bits, signed"},
+	{"xxh32", "[integer]", TypeBinary, TypeInt, Done, "XXH32 hash"},
+	{"xxh64", "[integer]", TypeBinary, TypeInt, Done, "XXH64 hash, signed"},
 }
 
 // httpConverters are those that only HTTP has a use for.

@@ -38,6 +38,8 @@ type Stat struct {
 	Weight, Active, Backup     int64
 	ProcessID, ProxyID, ServID int64
 	Mode, Algorithm, Address   string
+	Rate, RateMax              int64 // new sessions in the last second, and in any
+	RateLimit                  int64 // "rate-limit sessions"; 0: none
 
 	SinceChange int64 // seconds since the last change of up and down
 	// Of servers with health checks; Downtime of backends too.
@@ -95,7 +97,9 @@ var statColumns = []statColumn{
 	{name: "lbtot"},
 	{"tracked", "s", func(s *Stat) any { return &s.Tracked }},
 	{"type", "fbs", func(s *Stat) any { return &s.Type }},
-	{name: "rate"}, {name: "rate_lim"}, {name: "rate_max"},
+	{"rate", "fbs", func(s *Stat) any { return &s.Rate }},
+	{"rate_lim", "f", func(s *Stat) any { return &s.RateLimit }},
+	{"rate_max", "fbs", func(s *Stat) any { return &s.RateMax }},
 	{"check_status", "s", func(s *Stat) any { return &s.CheckStatus }},
 	{name: "check_code"},
 	{"check_duration", "s", func(s *Stat) any { return &s.CheckDuration }},

@@ -16,6 +16,7 @@ import (
 // an earlier configuration go on counting here.
 type backend struct {
 	name  string
+	clock clock
 	stats proxyStats
 	conns atomic.Int64 // sessions that use the backend, queued ones included
 	// logger gets the lines about the state of servers; nil: only the process log.
@@ -43,7 +44,7 @@ type backend struct {
 }
 
 func newBackend(name string) *backend {
-	b := &backend{name: name}
+	b := &backend{name: name, clock: newClock()}
 	b.full = func(i int) bool { return b.servers[i].isFull() }
 	return b
 }
@@ -176,6 +177,7 @@ func (b *backend) adopt(fresh *chooser) {
 func (b *backend) enter() (*config.Proxy, *policy) {
 	b.conns.Add(1)
 	b.stats.sessions.Add(1)
+	b.stats.rate.add(b.clock.now())
 	b.stats.peak(b.conns.Load())
 	b.mu.Lock()
 	defer b.mu.Unlock()

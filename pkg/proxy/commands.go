@@ -102,10 +102,11 @@ func (e *Engine) Stats() []ctl.Stat {
 }
 
 func (e *Engine) frontendStat(f *frontend, p *config.Proxy) ctl.Stat {
-	s := f.stats.record()
+	s := f.stats.record(f.clock.now())
 	s.Proxy, s.Service, s.Type, s.Mode = p.Name, "FRONTEND", ctl.StatFrontend, "tcp"
 	s.ProcessID, s.ProxyID = 1, int64(p.ID)
 	s.Status, s.SessionsCur = "OPEN", f.conns.Load()
+	s.RateLimit = int64(p.RateSessions)
 	if e.closing.Load() {
 		s.Status = "STOP"
 	}
@@ -119,7 +120,7 @@ func (e *Engine) frontendStat(f *frontend, p *config.Proxy) ctl.Stat {
 func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := b.stats.record()
+	all := b.stats.record(b.clock.now())
 	all.Proxy, all.Service, all.Type, all.Mode = p.Name, "BACKEND", ctl.StatBackend, "tcp"
 	all.ProcessID, all.ProxyID = 1, int64(p.ID)
 	all.SessionsCur, all.Algorithm = b.conns.Load(), p.Balance.Algorithm
@@ -133,7 +134,7 @@ func (b *backend) stat(p *config.Proxy) []ctl.Stat {
 	}
 	var stats []ctl.Stat
 	for _, srv := range b.servers {
-		s := srv.stats.record()
+		s := srv.stats.record(b.clock.now())
 		s.Proxy, s.Service, s.Type, s.Mode = p.Name, srv.name, ctl.StatServer, "tcp"
 		s.ProcessID, s.ProxyID, s.ServID = 1, int64(p.ID), int64(srv.conf.ID)
 		s.SessionsCur, s.SessionsLimit = int64(srv.served), int64(srv.limits.maxconn)
@@ -174,9 +175,10 @@ func (t *target) String() string {
 	return fmt.Sprintf("%s:%d", host, t.port)
 }
 
-// record returns the counters as a statistics record.
-func (p *proxyStats) record() ctl.Stat {
+// record returns the counters as a statistics record; now is on the clock of the rate.
+func (p *proxyStats) record(now int64) ctl.Stat {
 	return ctl.Stat{
+		Rate: p.rate.perSecond(now), RateMax: p.rate.peak.Load(),
 		SessionsTotal: p.sessions.Load(), SessionsMax: p.peakSessions.Load(),
 		BytesIn: p.bytesIn.Load(), BytesOut: p.bytesOut.Load(),
 		ConnsTotal: p.conns.Load(), DeniedConns: p.deniedConns.Load(), RequestErrors: p.requestErrors.Load(),

@@ -1,6 +1,9 @@
 package proxy
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // proxyStats are the counters of a frontend, a backend or a server. They only
 // grow and survive reloads.
@@ -11,7 +14,16 @@ type proxyStats struct {
 	retries, redispatches       atomic.Int64
 	requestErrors               atomic.Int64 // connections without the PROXY header that must come
 	conns, deniedConns          atomic.Int64 // of frontends: accepted, and of these refused by a "tcp-request connection" rule
+	rate                        rate         // of new sessions
 }
+
+// clock counts milliseconds for the rates of a frontend, or of a backend and its
+// servers.
+type clock struct{ begin time.Time }
+
+func newClock() clock { return clock{time.Now()} }
+
+func (c clock) now() int64 { return time.Since(c.begin).Milliseconds() }
 
 // addBytes counts bytes from and to clients.
 func (p *proxyStats) addBytes(in, out int64) {

@@ -326,7 +326,7 @@ func (e *Engine) compile(conf *config.Config, c *change) error {
 		}
 		if p.Kind.HasFrontend() {
 			if c.frontends[p.Name] = e.frontends[p.Name]; c.frontends[p.Name] == nil {
-				c.frontends[p.Name] = &frontend{name: p.Name}
+				c.frontends[p.Name] = &frontend{name: p.Name, clock: newClock()}
 			}
 		}
 		if p.Kind.HasBackend() {

@@ -12,7 +12,7 @@ type frontend struct {
 	name      string
 	stats     proxyStats
 	conns     atomic.Int64
-	rate      rate // of new sessions
+	clock     clock
 	conf      atomic.Pointer[config.Proxy]
 	switching atomic.Pointer[switching]
 	logger    atomic.Pointer[logger]
@@ -50,7 +50,7 @@ func (e *Engine) rateWait(f *frontend) int64 {
 	now := time.Since(e.started).Milliseconds()
 	wait := max(e.connRate.due(now), e.sessRate.due(now))
 	if limit := f.conf.Load().RateSessions; limit > 0 {
-		wait = max(wait, f.rate.wait(now, int64(limit)))
+		wait = max(wait, f.stats.rate.wait(f.clock.now(), int64(limit)))
 	}
 	return wait
 }
@@ -63,9 +63,7 @@ func (e *Engine) countConnection() { e.connRate.note(time.Since(e.started).Milli
 func (e *Engine) countSession(f *frontend) {
 	now := time.Since(e.started).Milliseconds()
 	e.sessRate.note(now)
-	if f.conf.Load().RateSessions > 0 {
-		f.rate.add(now)
-	}
+	f.stats.rate.add(f.clock.now())
 }
 
 func within(n, limit int64) bool { return limit <= 0 || n <= limit }

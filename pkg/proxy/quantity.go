@@ -9,12 +9,23 @@ type serverRef struct {
 }
 
 // Quantity is a number of the frontend.
-func (f *frontend) Quantity(rules.Quantity) int64 { return f.conns.Load() }
+func (f *frontend) Quantity(q rules.Quantity) int64 {
+	if q == rules.FrontendRate {
+		return f.stats.rate.perSecond(f.clock.now())
+	}
+	return f.conns.Load()
+}
+
+// Quantity is a number of the listening socket.
+func (l *listener) Quantity(rules.Quantity) int64 { return l.conns.Load() }
 
 // Quantity is a number of the backend, as HAProxy counts it.
 func (b *backend) Quantity(q rules.Quantity) int64 {
-	if q == rules.BackendConns {
+	switch q {
+	case rules.BackendConns:
 		return b.conns.Load()
+	case rules.BackendRate:
+		return b.stats.rate.perSecond(b.clock.now())
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,6 +101,8 @@ func (r serverRef) Quantity(q rules.Quantity) int64 {
 	switch q {
 	case rules.ServerConns:
 		return int64(s.served)
+	case rules.ServerRate:
+		return s.stats.rate.perSecond(r.backend.clock.now())
 	case rules.ServerFree:
 		return s.free()
 	case rules.ServerUp:

@@ -27,48 +27,80 @@ func (r *limitedRate) due(now int64) int64 {
 	return 0
 }
 
-// rate measures events per second over a sliding window: the present second and
-// the part of the previous one that the window still covers (configuration manual,
-// "rate-limit sessions").
+// rate measures events per second over a sliding window: the present second and the
+// part of the previous one that the window still covers (configuration manual,
+// "rate-limit sessions"). As in HAProxy, seconds begin with the first event after a
+// pause. An event costs two atomic operations, and one in a second the lock.
+//
+// Moments are milliseconds, on a clock that is not set back.
 type rate struct {
-	mu         sync.Mutex // guards all below
-	second     int64
-	curr, prev int64
-}
-
-// roll enters the second that now, in milliseconds, falls into. mu is held.
-func (r *rate) roll(now int64) {
-	switch second := now / 1000; second {
-	case r.second:
-		return
-	case r.second + 1:
-		r.second, r.prev, r.curr = second, r.curr, 0
-	default:
-		r.second, r.prev, r.curr = second, 0, 0
-	}
+	begin, curr atomic.Int64 // of the present second
+	peak        atomic.Int64 // most events of a second
+	mu          sync.Mutex   // serialises changes of begin; guards prev
+	prev        int64
 }
 
 // add counts one event at now.
 func (r *rate) add(now int64) {
+	if now-r.begin.Load() >= 1000 {
+		r.roll(now)
+	}
+	n := r.curr.Add(1)
+	for old := r.peak.Load(); n > old && !r.peak.CompareAndSwap(old, n); old = r.peak.Load() {
+	}
+}
+
+// roll enters the second that now falls into.
+func (r *rate) roll(now int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.roll(now)
-	r.curr++
+	begin := r.begin.Load()
+	switch age := now - begin; {
+	case age < 1000: // another loop was faster
+	case age < 2000:
+		r.prev = r.curr.Swap(0)
+		r.begin.Store(begin + 1000)
+	default:
+		r.prev = 0
+		r.curr.Store(0)
+		r.begin.Store(now)
+	}
+}
+
+// window returns what the second of now and the one before have, and how many
+// milliseconds of the former are left.
+func (r *rate) window(now int64) (curr, prev, left int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch age := now - r.begin.Load(); {
+	case age < 1000:
+		return r.curr.Load(), r.prev, 1000 - age
+	case age < 2000:
+		return 0, r.curr.Load(), 2000 - age
+	}
+	return 0, 0, 1000
+}
+
+// perSecond returns the number of events in the second that ends at now. A single one
+// is told for up to two seconds.
+func (r *rate) perSecond(now int64) int64 {
+	curr, prev, left := r.window(now)
+	if curr == 0 && prev <= 1 {
+		return prev
+	}
+	return curr + prev*left/1000
 }
 
 // wait returns the milliseconds until one more event keeps within limit a second;
 // 0 is at once.
 func (r *rate) wait(now, limit int64) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.roll(now)
-	left := 1000 - now%1000 // of this second
-	if r.curr >= limit {
+	curr, prev, left := r.window(now)
+	if curr >= limit {
 		return left
 	}
 	// The share of the previous second shrinks by prev/1000 each millisecond.
-	if r.curr+r.prev*left/1000 < limit {
+	if curr+prev*left/1000 < limit {
 		return 0
 	}
-	return min(left, max(left-(limit-r.curr)*1000/r.prev+1, 1))
+	return min(left, max(left-(limit-curr)*1000/prev+1, 1))
 }

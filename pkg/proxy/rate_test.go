@@ -47,3 +47,31 @@ func TestRateLimitDelaysNewSessions(t *testing.T) {
 		t.Errorf("12 sessions at 5 a second took %s", took)
 	}
 }
+
+// Without limits nothing but the second counts: what is known of an event fades within
+// the next one, and a single one is told until its second second ends.
+func TestRateFades(t *testing.T) {
+	var r rate
+	for range 10 {
+		r.add(5000)
+	}
+	for _, tt := range []struct{ at, want int64 }{{5000, 10}, {5999, 10}, {6000, 10}, {6001, 9}, {6500, 5}, {6901, 0}, {7000, 0}} {
+		if got := r.perSecond(tt.at); got != tt.want {
+			t.Errorf("10 events at 5000: %d a second at %d, want %d", got, tt.at, tt.want)
+		}
+	}
+	r.add(6500)
+	if got := r.perSecond(6600); got != 1+10*400/1000 {
+		t.Errorf("%d a second at 6600, want 5", got)
+	}
+	if got := r.peak.Load(); got != 10 {
+		t.Errorf("peak %d, want 10", got)
+	}
+	var single rate
+	single.add(9000)
+	for _, tt := range []struct{ at, want int64 }{{9000, 1}, {10999, 1}, {11000, 0}} {
+		if got := single.perSecond(tt.at); got != tt.want {
+			t.Errorf("one event at 9000: %d a second at %d, want %d", got, tt.at, tt.want)
+		}
+	}
+}

@@ -130,6 +130,7 @@ func (n names) compilePolicy(p *config.Proxy) (*policy, error) {
 func (s *session) stream(local bool) *rules.Stream {
 	st := &s.w.stream
 	st.Client, st.Frontend, st.Backend, st.Bind = s.client, s.feConf, s.beConf, s.listener.bind.Load()
+	st.Socket = s.listener
 	if local {
 		st.Local = s.destination()
 	}

@@ -8,29 +8,33 @@ import (
 	"github.com/sluice-lb/sluice/pkg/config"
 )
 
-// Quantity is a number that the running proxy knows of a frontend, a backend or a
-// server.
+// Quantity is a number that the running proxy knows of a frontend, a backend, a server
+// or a listening socket.
 type Quantity uint8
 
 // The quantities, by the fetches that return them (manual, section 7.3.2).
 const (
 	FrontendConns Quantity = iota // fe_conn
+	FrontendRate                  // fe_sess_rate: sessions in the last second
 	BackendConns                  // be_conn
+	BackendRate                   // be_sess_rate
 	BackendFree                   // be_conn_free; -1: no limit
 	BackendSlots                  // connslots; -1: no limit
 	BackendUsable                 // nbsrv
 	BackendQueue                  // queue: of the backend and all its servers
 	AverageQueue                  // avg_queue
 	ServerConns                   // srv_conn
+	ServerRate                    // srv_sess_rate
 	ServerFree                    // srv_conn_free; -1: no limit
 	ServerUp                      // srv_is_up: 0 or 1
 	ServerQueue                   // srv_queue
 	ServerWeight                  // srv_weight
 	UserWeight                    // srv_uweight
 	InitialWeight                 // srv_iweight
+	SocketConns                   // dst_conn
 )
 
-// Object is a frontend, backend or server of the running proxy. It is asked on the
+// Object is a frontend, backend, server or listening socket of the running proxy. It is asked on the
 // goroutines that evaluate.
 type Object interface {
 	Quantity(q Quantity) int64

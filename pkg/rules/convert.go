@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/zeebo/xxh3"
 )
 
 // converters are those that are supported; their rows are in pkg/config. The input
@@ -41,6 +42,10 @@ var converters = map[string]func(args []config.Arg) (step, error){
 	"crc32c": hashed(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }),
 	"djb2":   hashed(djb2),
 	"sdbm":   hashed(sdbm),
+	"wt6":    hashed(wt6),
+	"xxh32":  seeded(func(b []byte, seed uint64) int64 { return int64(xxh32(b, uint32(seed))) }),
+	"xxh64":  seeded(func(b []byte, seed uint64) int64 { return int64(xxh64(b, seed)) }),
+	"xxh3":   seeded(func(b []byte, seed uint64) int64 { return int64(xxh3.HashSeed(b, seed)) }),
 }
 
 func plain(f func(v *value)) func([]config.Arg) (step, error) {
@@ -190,49 +195,15 @@ func convertMask(args []config.Arg) (step, error) {
 	}, nil
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// hashed is a hash of 32 bits; an argument of 1 mixes it once more.
-func hashed(f func([]byte) uint32) func([]config.Arg) (step, error) {
+// seeded is a hash with an argument that it starts from, 0 without.
+func seeded(f func(b []byte, seed uint64) int64) func([]config.Arg) (step, error) {
 	return func(args []config.Arg) (step, error) {
-		avalanche := len(args) > 0 && args[0].Int == 1
-		return func(s *Stream) bool {
-			h := f(s.value.bytes)
-			if avalanche {
-				h = mix(h)
-			}
-			s.value.setInt(int64(h))
-			return true
-		}, nil
+		seed := uint64(0)
+		if len(args) > 0 {
+			seed = uint64(args[0].Int)
+		}
+		return func(s *Stream) bool { s.value.setInt(f(s.value.bytes, seed)); return true }, nil
 	}
-}
-
-func djb2(b []byte) uint32 {
-	h := uint32(5381)
-	for _, c := range b {
-		h = h*33 + uint32(c)
-	}
-	return h
-}
-
-func sdbm(b []byte) uint32 {
-	h := uint32(0)
-	for _, c := range b {
-		h = h*65599 + uint32(c)
-	}
-	return h
-}
-
-// mix is HAProxy's full avalanche: one of Bob Jenkins' integer hashes, and a factor
-// that spreads neighbours.
-func mix(a uint32) uint32 {
-	a = a + 0x7ed55d16 + a<<12
-	a = a ^ 0xc761c23c ^ a>>19
-	a = a + 0x165667b1 + a<<5
-	a = (a + 0xd3a2646c) ^ a<<9
-	a = a + 0xfd7046c5 + a<<3
-	a = a ^ 0xb55a4f09 ^ a>>16
-	return a * 3221225473
 }
 
 // number32 is an address as a number.

@@ -37,6 +37,20 @@ var fetches = map[string]fetchMaker{
 	"dst_port":     portFetch(local),
 	"dst_is_local": localFetch(local),
 
+	"fc_src":          addrFetch(client), // nothing changes the addresses of a connection yet
+	"fc_src_port":     portFetch(client),
+	"fc_src_is_local": localFetch(client),
+	"fc_dst":          addrFetch(local),
+	"fc_dst_port":     portFetch(local),
+	"fc_dst_is_local": localFetch(local),
+
+	"fe_client_timeout":  timeoutFetch(false, func(t *config.Timeouts) time.Duration { return t.Client }),
+	"cur_client_timeout": timeoutFetch(false, func(t *config.Timeouts) time.Duration { return t.Client }),
+	"be_server_timeout":  timeoutFetch(true, func(t *config.Timeouts) time.Duration { return t.Server }),
+	"cur_server_timeout": sectionFetch(true, func(v *value, _ *config.Proxy) { v.setInt(0) }), // not in force before there is a server
+	"be_tunnel_timeout":  timeoutFetch(true, func(t *config.Timeouts) time.Duration { return t.Tunnel }),
+	"cur_tunnel_timeout": sectionFetch(true, func(v *value, _ *config.Proxy) { v.setInt(0) }), // nor this one
+
 	"fe_id":    sectionFetch(false, func(v *value, p *config.Proxy) { v.setInt(int64(p.ID)) }),
 	"fe_name":  nameFetch(func(s *Stream) (string, bool) { return s.Frontend.Name, true }),
 	"fe_defbe": nameFetch(func(s *Stream) (string, bool) { return s.Frontend.DefaultBackend, s.Frontend.DefaultBackend != "" }),
@@ -50,14 +64,18 @@ var fetches = map[string]fetchMaker{
 	"so_id":   func(*Compiler, []config.Arg) (step, error) { return socketID, nil },
 	"so_name": nameFetch(func(s *Stream) (string, bool) { return s.Bind.Name, s.Bind.Name != "" }),
 
+	"dst_conn":      func(*Compiler, []config.Arg) (step, error) { return socketConns, nil },
 	"fe_conn":       quantity(FrontendConns),
+	"fe_sess_rate":  quantity(FrontendRate),
 	"be_conn":       quantity(BackendConns),
+	"be_sess_rate":  quantity(BackendRate),
 	"be_conn_free":  quantity(BackendFree),
 	"connslots":     quantity(BackendSlots),
 	"nbsrv":         quantity(BackendUsable),
 	"queue":         quantity(BackendQueue),
 	"avg_queue":     quantity(AverageQueue),
 	"srv_conn":      quantity(ServerConns),
+	"srv_sess_rate": quantity(ServerRate),
 	"srv_conn_free": quantity(ServerFree),
 	"srv_is_up":     quantity(ServerUp),
 	"srv_queue":     quantity(ServerQueue),
@@ -194,6 +212,16 @@ func nameFetch(of func(*Stream) (string, bool)) fetchMaker {
 			return ok
 		}, nil
 	}
+}
+
+// timeoutFetch is a timeout of the frontend or the backend, in milliseconds.
+func timeoutFetch(backend bool, of func(*config.Timeouts) time.Duration) fetchMaker {
+	return sectionFetch(backend, func(v *value, p *config.Proxy) { v.setInt(of(&p.Timeouts).Milliseconds()) })
+}
+
+func socketConns(s *Stream) bool {
+	s.value.setInt(s.Socket.Quantity(SocketConns))
+	return true
 }
 
 func socketID(s *Stream) bool {

@@ -32,8 +32,9 @@ func testCompiler() *Compiler {
 func testStream() *Stream {
 	return &Stream{
 		Client: netip.MustParseAddrPort("192.0.2.77:40001"), Local: netip.MustParseAddrPort("[2001:db8::1]:443"),
-		Frontend: &config.Proxy{Name: "px", ID: 2, DefaultBackend: "px"}, Backend: &config.Proxy{Name: "px", ID: 2},
-		Bind: &config.Bind{ID: 9, Name: "Public"},
+		Frontend: &config.Proxy{Name: "px", ID: 2, DefaultBackend: "px", Timeouts: config.Timeouts{Client: 7 * time.Millisecond}},
+		Backend:  &config.Proxy{Name: "px", ID: 2, Timeouts: config.Timeouts{Server: 5 * time.Millisecond}},
+		Bind:     &config.Bind{ID: 9, Name: "Public"}, Socket: farm{},
 	}
 }
 
@@ -114,14 +115,31 @@ func TestConditions(t *testing.T) {
 		{"{ str(abc),djb2 193485963 } { str(abc),sdbm 807794786 } { str(abc),crc32 891568578 } { str(abc),crc32c 910901175 }", true},
 		{"{ hostname lb1 } { pid 77 } { env(X) value } { date 1000 } { date(5,ms) 1000010 } { rand(10) 5 }", true},
 		{"{ ipv4(10.0.0.1),ipmask(8) 10.0.0.0 } { ipv6(::1) ::1 }", true},
-		{"{ nbsrv(px) 4 } { fe_conn 0 } { be_conn 1 } { be_conn_free 2 } { connslots(px) 3 } { queue(px) 5 } { avg_queue(px) 6 }", true},
-		{"{ srv_conn(s1) 7 } { srv_conn_free(s1) 8 } { srv_is_up(px/s1) } { srv_queue(s1) 10 } { srv_weight(s1) 11 } { srv_iweight(s1) 12 }", true},
+		{"{ fc_src 192.0.2.77 } { fc_src_port 40001 } !{ fc_src_is_local } { fc_dst 2001:db8::1 } { fc_dst_port 443 } !{ fc_dst_is_local }", true},
+		{"{ fe_client_timeout 7 } { cur_client_timeout 7 } { be_server_timeout 5 } { cur_server_timeout 0 } { be_tunnel_timeout 0 } { cur_tunnel_timeout 0 }", true},
 	}
 	s := testStream()
 	for _, tt := range tests {
 		if got := compiled(t, tt.text).Holds(s); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.text, got, tt.want)
 		}
+	}
+}
+
+// TestQuantities checks which number each fetch asks for, and of what.
+func TestQuantities(t *testing.T) {
+	for call, q := range map[string]Quantity{
+		"fe_conn": FrontendConns, "fe_sess_rate": FrontendRate, "fe_sess_rate(px)": FrontendRate, "be_conn": BackendConns, "be_sess_rate(px)": BackendRate,
+		"be_conn_free": BackendFree, "connslots(px)": BackendSlots, "nbsrv(px)": BackendUsable, "queue(px)": BackendQueue, "avg_queue(px)": AverageQueue,
+		"srv_conn(s1)": ServerConns, "srv_sess_rate(px/s1)": ServerRate, "srv_conn_free(s1)": ServerFree, "srv_queue(s1)": ServerQueue,
+		"srv_weight(s1)": ServerWeight, "srv_uweight(s1)": UserWeight, "srv_iweight(s1)": InitialWeight, "dst_conn": SocketConns,
+	} {
+		if !compiled(t, fmt.Sprintf("{ %s %d }", call, q)).Holds(testStream()) {
+			t.Errorf("%s does not ask for %d", call, q)
+		}
+	}
+	if !compiled(t, "{ srv_is_up(px/s1) }").Holds(testStream()) {
+		t.Error("a server is not up")
 	}
 }
 

@@ -19,6 +19,7 @@ type Stream struct {
 	Frontend      *config.Proxy
 	Backend       *config.Proxy // nil: none yet
 	Bind          *config.Bind
+	Socket        Object // that Bind made
 
 	value   value
 	scratch []byte

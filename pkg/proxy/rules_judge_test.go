@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-lb/sluice/ci/judge"
+	"github.com/sluice-lb/sluice/pkg/ctl"
+)
+
+// conditions are asked in a backend cN of their own, by the client 127.10.0.N. All
+// clients stay; the first server of c1 gets none of them.
+var conditions = []string{
+	"{ be_name c1 } { fe_name fe }",
+	"{ be_server_timeout 30000 } { be_tunnel_timeout 60000 } { fe_client_timeout 20000 }",
+	"{ cur_server_timeout 0 }", "{ cur_tunnel_timeout 0 }", "{ cur_client_timeout 20000 }",
+	"{ dst_conn 6 }", "{ fe_conn(fe) 7 }", "{ be_conn(c8) 1 } { be_conn(c2) 1 } { be_conn(spare) 0 }",
+	"{ fe_sess_rate(fe) 9 }", "{ be_sess_rate(c10) 1 } { be_sess_rate(spare) 0 }", "{ srv_sess_rate(c11/yes) 0 } { srv_sess_rate(c11/no) 0 }",
+	"{ srv_sess_rate(c1/yes) 1 } { srv_sess_rate(c1/no) 0 }", "{ srv_conn(c1/yes) 1 } { srv_conn(yes) 0 }",
+	"{ nbsrv(spare) 2 } { connslots(spare) 12 } { be_conn_free(spare) 5 }", "{ queue(spare) 0 } { avg_queue(spare) 0 } { srv_queue(spare/a) 0 }",
+	"{ srv_conn_free(spare/a) 2 } { srv_is_up(spare/a) } !{ srv_is_up(spare/c) }",
+	"{ srv_weight(spare/a) 7 } { srv_uweight(spare/a) 7 } { srv_iweight(spare/a) 7 }",
+	"{ fc_src 127.10.0.18 } { fc_src -m found } { fc_src_is_local }", "{ fc_dst 127.0.0.1 } { fc_dst_is_local } { fc_dst_port gt 0 }",
+	"{ fc_src_port,sub(1) gt 0 } { so_id 1 } { so_name door }", "{ be_tunnel_timeout -m found } !{ be_tunnel_timeout 0 }",
+	"{ src,wt6(1),mod(2) 1 }", "{ src,xxh32(3),mod(2) 1 }", "{ src_port,xxh64 -m found }", "{ src,xxh3 -m found }",
+}
+
+func conditionsConf(bind, yes, no string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global\n\tnbthread 1\n\tmaxconn 1000\ndefaults\n\tmode tcp\n\ttimeout client 20s\n\ttimeout server 30s\n\ttimeout connect 5s\n\ttimeout tunnel 60s\n"+
+		"frontend fe\n\tbind %s name door\n", bind)
+	for i := range conditions {
+		fmt.Fprintf(&b, "\tuse_backend c%d if { src 127.10.0.%d }\n", i+1, i+1)
+	}
+	for i, c := range conditions {
+		fmt.Fprintf(&b, "backend c%d\n\tbalance first\n\tuse-server yes if %s\n\tserver no %s\n\tserver yes %s\n", i+1, c, no, yes)
+	}
+	fmt.Fprintf(&b, "backend spare\n\tserver a %[1]s maxconn 2 maxqueue 3 weight 7\n\tserver b %[1]s maxconn 3 maxqueue 4\n\tserver c %[1]s disabled\n", no)
+	return b.String()
+}
+
+// Conditions about counters, timeouts and the connection hold when they do in HAProxy.
+func TestConditionsAreHAProxys(t *testing.T) {
+	judge.HAProxy(t)
+	yes, no := serve(t, named("yes")).Addr().String(), serve(t, named("no")).Addr().String()
+	play := func(addr netip.AddrPort) (got []string) {
+		for i, c := range conditions {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 10, 0, byte(i+1))}}
+			conn, err := d.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			got = append(got, c+" "+greeting(t, conn.(*net.TCPConn)))
+		}
+		return got
+	}
+	theirs, ours := freeAddr(t), freeAddr(t)
+	startJudge(t, conditionsConf(theirs.String(), yes, no))
+	want := play(theirs)
+	startRig(t, parseConf(t, conditionsConf(ours.String(), yes, no)), Options{})
+	if diff := cmp.Diff(want, play(ours)); diff != "" {
+		t.Errorf("conditions (-haproxy +ours):\n%s", diff)
+	}
+	for _, line := range want {
+		t.Log(line)
+	}
+}
+
+// "show stat" tells HAProxy's rates.
+func TestRateColumnsAsHAProxy(t *testing.T) {
+	judge.HAProxy(t)
+	sc := scene{front: "rate-limit sessions 500", servers: []string{"", "weight 3"}}
+	servers := []string{serve(t, named("s1")).Addr().String(), serve(t, named("s2")).Addr().String()}
+	socket := filepath.Join(t.TempDir(), "stats")
+	theirs, ours := freeAddr(t), freeAddr(t)
+	startJudge(t, sc.config(theirs.String(), socket, servers))
+	judgeStats(t, socket) // until it answers
+	r := startRig(t, parseConf(t, sc.config(ours.String(), socket, servers)), Options{})
+	rates := func(stats []ctl.Stat) (got []string) {
+		for _, s := range stats {
+			if s.Proxy == "fe" || s.Proxy == "be" {
+				got = append(got, fmt.Sprintf("%s rate %d max %d limit %d", s.Service, s.Rate, s.RateMax, s.RateLimit))
+			}
+		}
+		return got
+	}
+	var seen [2][]string
+	for side, addr := range []netip.AddrPort{theirs, ours} {
+		begin := time.Now()
+		for range 40 {
+			c, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.SetDeadline(time.Now().Add(patience))
+			greeting(t, c.(*net.TCPConn))
+			_ = c.Close()
+		}
+		if side == 0 {
+			seen[side] = rates(judgeStats(t, socket))
+		} else {
+			seen[side] = rates(r.Stats())
+		}
+		if took := time.Since(begin); took > time.Second {
+			t.Skipf("this machine takes %v for 40 connections, longer than the window of the rate", took)
+		}
+	}
+	if diff := cmp.Diff(seen[0], seen[1]); diff != "" {
+		t.Errorf("-haproxy +ours:\n%s", diff)
+	}
+}
