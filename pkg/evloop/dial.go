@@ -52,11 +52,11 @@ func (l *Loop) Connect(addr netip.AddrPort, o *ConnectOptions) (fd int, err erro
 
 // prepare gives fd the options. Those that are rarely set cost a call only then.
 func (l *Loop) prepare(fd int, to netip.Addr, o *ConnectOptions) error {
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+	if err := rawSetsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return err
 	}
 	if o.Keepalive.On {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1); err != nil {
+		if err := rawSetsockopt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1); err != nil {
 			return err
 		}
 	}
@@ -73,7 +73,7 @@ func (l *Loop) prepare(fd int, to netip.Addr, o *ConnectOptions) error {
 		{o.NoQuickAck, unix.TCP_QUICKACK, 0},
 	} {
 		if opt.want {
-			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, opt.name, opt.value); err != nil {
+			if err := rawSetsockopt(fd, unix.IPPROTO_TCP, opt.name, opt.value); err != nil {
 				return err
 			}
 		}
@@ -100,13 +100,13 @@ func (l *Loop) bindSource(fd int, to netip.Addr, o *ConnectOptions) error {
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	}
 	if from.Port() == 0 {
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	} else if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		_ = rawSetsockopt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	} else if err := rawSetsockopt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err
 	}
 	if o.Foreign {
 		opt := transparent(to)
-		if err := unix.SetsockoptInt(fd, opt[0], opt[1], opt[2]); err != nil {
+		if err := rawSetsockopt(fd, opt[0], opt[1], opt[2]); err != nil {
 			return err
 		}
 	}
@@ -139,7 +139,7 @@ func tcpSocket(a netip.Addr, namespace string) (fd int, err error) {
 	if namespace != "" {
 		return socketIn(namespace, family(a))
 	}
-	return unix.Socket(family(a), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	return rawSocket(family(a), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 }
 
 // namespaces is where ip-netns(8) keeps its names.

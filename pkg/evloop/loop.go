@@ -38,7 +38,7 @@ const (
 	batch       = 256      // events taken by one epoll_wait
 	scratchSize = 32 << 10 // bytes; see Scratch
 	modeET      = unix.EPOLLET
-	patience    = 3 // ms; see wait
+	patience    = 8 // ms; see wait. Less than the scheduler's time slice of 10
 	// spareProcessors run what is not a loop: control connections, checks, the
 	// garbage collector.
 	spareProcessors = 2
@@ -66,6 +66,7 @@ type Loop struct {
 	// Owned by the goroutine in Run.
 	slots   []*[slotPage]slot // slot 0 is not used
 	free    Watch
+	turn    uint64
 	wheel   wheel
 	start   time.Time
 	now     int64
@@ -109,6 +110,9 @@ func New() (*Loop, error) {
 // Now is the loop's clock: milliseconds since New, read once a turn.
 func (l *Loop) Now() int64 { return l.now }
 
+// Turn counts the waits for events.
+func (l *Loop) Turn() uint64 { return l.turn }
+
 // Scratch is a buffer of 32 KiB that any handler may use until it returns.
 func (l *Loop) Scratch() []byte { return l.scratch }
 
@@ -133,7 +137,7 @@ func (l *Loop) Post(f func()) bool {
 	if len(l.mail) == 1 {
 		one := [8]byte{1}
 		// The counter cannot overflow: one write for each emptying of mail.
-		_, _ = unix.Write(l.wakefd, one[:])
+		_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(l.wakefd), uintptr(unsafe.Pointer(&one)), 8)
 	}
 	return true
 }
@@ -185,7 +189,7 @@ func (l *Loop) add(fd int, events uint32, h Handler) (Watch, error) {
 	w := l.take()
 	s := l.slot(w)
 	ev := unix.EpollEvent{Events: events, Fd: int32(w), Pad: int32(s.gen)}
-	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+	if err := rawEpollAdd(l.epfd, fd, &ev); err != nil {
 		l.forget(w)
 		return 0, fmt.Errorf("register descriptor %d: %w", fd, err)
 	}
@@ -228,6 +232,7 @@ func (l *Loop) Run() error {
 	l.tick()
 	for !l.stopped {
 		n, err := l.wait(&events, l.timeout())
+		l.turn++
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("wait for events: %w", err)
 		}
@@ -328,7 +333,7 @@ func (m *mailHandler) Event(Events) {
 	l := (*Loop)(m)
 	var buf [8]byte
 	l.mu.Lock()
-	_, _ = unix.Read(l.wakefd, buf[:])
+	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(l.wakefd), uintptr(unsafe.Pointer(&buf)), 8)
 	mail := l.mail
 	l.mail = nil
 	l.mu.Unlock()
