@@ -52,6 +52,7 @@ if [ "${1-}" = bench ]; then
 	need redis-benchmark redis-tools
 	need mariadbd mariadb-server
 	need sysbench sysbench
+	need wrk wrk
 fi
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -z "${missing% }" ] && exit 0

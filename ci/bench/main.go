@@ -106,6 +106,7 @@ type bench struct {
 	dir     string
 	log     io.Writer
 	peers   []peer
+	reading []peer // haproxy in HTTP mode, for works that compare with it
 	servers []*exec.Cmd
 	ports   serverPorts
 	rate    float64 // requests/s of the half-load work, set by redis-50
@@ -120,6 +121,7 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 		b.peers = append(b.peers, p)
+		b.reading = append(b.reading, p.inHTTPMode())
 	}
 	p, err := nginxPeer()
 	if err != nil {
@@ -143,13 +145,14 @@ func (b *bench) measureAll(ctx context.Context) (map[string]map[string][]sample,
 		}
 		results[w.name] = map[string][]sample{}
 		for round := range b.rounds {
-			for i := range b.peers {
-				p := b.peers[(i+round)%len(b.peers)]
+			peers := b.peersOf(w)
+			for i := range peers {
+				p := peers[(i+round)%len(peers)]
 				s, err := b.measure(ctx, p, w)
 				if err != nil {
 					return nil, fmt.Errorf("%s with %s: %w", w.name, p.name, err)
 				}
-				fmt.Fprintf(b.log, "%-14s round %d %-12s %v\n", w.name, round+1, p.name, s)
+				fmt.Fprintf(b.log, "%-14s round %d %-18s %v\n", w.name, round+1, p.name, s)
 				results[w.name][p.name] = append(results[w.name][p.name], s)
 			}
 		}
@@ -158,6 +161,14 @@ func (b *bench) measureAll(ctx context.Context) (map[string]map[string][]sample,
 		}
 	}
 	return results, nil
+}
+
+// peersOf are the proxies that do a work, Sluice first.
+func (b *bench) peersOf(w work) []peer {
+	if w.alsoReading {
+		return slices.Concat(b.peers, b.reading)
+	}
+	return b.peers
 }
 
 // measure starts the peer, runs the work once and stops the peer.

@@ -21,20 +21,28 @@ type peer struct {
 }
 
 // serverPorts are the ports of the servers, or those of a proxy in front of them.
-type serverPorts struct{ redis, mysql, down, up int }
+type serverPorts struct{ redis, mysql, down, up, http int }
 
 // pairs lists listening port and server port of each service.
 func pairs(listen, servers serverPorts) [][2]int {
-	return [][2]int{{listen.redis, servers.redis}, {listen.mysql, servers.mysql}, {listen.down, servers.down}, {listen.up, servers.up}}
+	return [][2]int{{listen.redis, servers.redis}, {listen.mysql, servers.mysql}, {listen.down, servers.down}, {listen.up, servers.up}, {listen.http, servers.http}}
 }
 
 // haproxyConfig is what haproxy and Sluice both get. Sessions are logged by none.
 func haproxyConfig(_ string, listen, servers serverPorts) string {
+	return haproxyMode("tcp", listen, servers)
+}
+
+// haproxyMode is haproxyConfig with a mode for the HTTP service.
+func haproxyMode(mode string, listen, servers serverPorts) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "global\n    maxconn 8000\n    nbthread %d\n", runtime.NumCPU())
 	s.WriteString("defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n")
 	for i, p := range pairs(listen, servers) {
 		fmt.Fprintf(&s, "listen l%d\n    bind 127.0.0.1:%d\n    server s1 127.0.0.1:%d\n", i, p[0], p[1])
+		if p[0] == listen.http {
+			fmt.Fprintf(&s, "    mode %s\n", mode)
+		}
 	}
 	return s.String()
 }
@@ -55,6 +63,13 @@ func haproxyPeer(name, path string) (peer, error) {
 	}
 	return peer{name: name, version: firstLine(found, "-v"), config: haproxyConfig,
 		command: func(file string) *exec.Cmd { return exec.Command(found, "-q", "-db", "-f", file) }}, nil
+}
+
+// inHTTPMode is a haproxy that reads the headers of the HTTP service.
+func (p peer) inHTTPMode() peer {
+	p.name += " mode http"
+	p.config = func(_ string, listen, servers serverPorts) string { return haproxyMode("http", listen, servers) }
+	return p
 }
 
 func nginxPeer() (peer, error) {
@@ -124,7 +139,7 @@ func (r *runningPeer) stop() {
 
 // freePorts returns ports that were free a moment ago.
 func freePorts() (serverPorts, error) {
-	var ports [4]int
+	var ports [5]int
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -133,7 +148,7 @@ func freePorts() (serverPorts, error) {
 		defer l.Close()
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
-	return serverPorts{redis: ports[0], mysql: ports[1], down: ports[2], up: ports[3]}, nil
+	return serverPorts{redis: ports[0], mysql: ports[1], down: ports[2], up: ports[3], http: ports[4]}, nil
 }
 
 // awaitPort returns when something accepts connections at the port.

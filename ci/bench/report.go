@@ -50,7 +50,7 @@ func slowest(results map[string][]sample) float64 {
 }
 
 // report renders all tables: median (lowest to highest), and Sluice's ratio to the
-// better of the others, by which less than 1 is better, but for rates.
+// best of the others, by which less than 1 is better, but for rates.
 func (b *bench) report(results map[string]map[string][]sample) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "Measured on %s: %d CPUs (%s), Linux %s; %d interleaved rounds; median (lowest to highest).\n\n",
@@ -63,13 +63,14 @@ func (b *bench) report(results map[string]map[string][]sample) string {
 			continue
 		}
 		fmt.Fprintf(&s, "\n**%s** (%s)\n\n| |", w.title, w.name)
-		for _, p := range b.peers {
+		peers := b.peersOf(w)
+		for _, p := range peers {
 			fmt.Fprintf(&s, " %s |", p.name)
 		}
-		s.WriteString(" ratio to the better |\n|---|" + strings.Repeat("---|", len(b.peers)+1) + "\n")
+		s.WriteString(" ratio to the best other |\n|---|" + strings.Repeat("---|", len(peers)+1) + "\n")
 		for _, col := range w.columns {
 			fmt.Fprintf(&s, "| %s |", col)
-			for _, p := range b.peers {
+			for _, p := range peers {
 				v := column(results[w.name][p.name], col)
 				if len(v) == 0 {
 					s.WriteString(" |")
@@ -77,22 +78,22 @@ func (b *bench) report(results map[string]map[string][]sample) string {
 				}
 				fmt.Fprintf(&s, " %s (%s to %s) |", figure(median(v)), figure(slices.Min(v)), figure(slices.Max(v)))
 			}
-			fmt.Fprintf(&s, " %.2f |\n", b.ratio(results[w.name], col))
+			fmt.Fprintf(&s, " %.2f |\n", ratio(peers, results[w.name], col))
 		}
 	}
 	return s.String()
 }
 
 // ratio divides Sluice's median by the best of the others.
-func (b *bench) ratio(results map[string][]sample, col string) float64 {
+func ratio(peers []peer, results map[string][]sample, col string) float64 {
 	best := math.NaN()
-	for _, p := range b.peers[1:] {
+	for _, p := range peers[1:] {
 		m := median(column(results[p.name], col))
 		if math.IsNaN(best) || col == colRate && m > best || col != colRate && m < best {
 			best = m
 		}
 	}
-	return median(column(results[b.peers[0].name], col)) / best
+	return median(column(results[peers[0].name], col)) / best
 }
 
 func figure(x float64) string {

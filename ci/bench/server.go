@@ -9,10 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
-// startServers starts redis, MariaDB with a table for sysbench, and two stream
+// startServers starts redis, nginx as a web server, MariaDB with a table for sysbench, and two stream
 // servers of our own: one that sends as long as the client reads, and one that
 // reads what comes and answers with its length.
 func (b *bench) startServers(ctx context.Context) error {
@@ -26,6 +27,9 @@ func (b *bench) startServers(ctx context.Context) error {
 		return err
 	}
 	if err := b.startMariaDB(ctx); err != nil {
+		return err
+	}
+	if err := b.startNginx(ctx); err != nil {
 		return err
 	}
 	if err := listenStream(ports.down, func(c net.Conn) {
@@ -58,6 +62,17 @@ func (b *bench) startServer(ctx context.Context, port int, name string, args ...
 	}
 	b.servers = append(b.servers, cmd)
 	return awaitPort(ctx, port)
+}
+
+// startNginx serves 1 KiB at every path.
+func (b *bench) startNginx(ctx context.Context) error {
+	config := filepath.Join(b.dir, "web.conf")
+	text := fmt.Sprintf("user root;\ndaemon off;\nworker_processes 1;\npid %[1]s/web.pid;\nerror_log %[1]s/web.log;\nworker_rlimit_nofile 4000;\nevents { worker_connections 2000; }\n"+
+		"http { access_log off; keepalive_requests 100000000; server { listen 127.0.0.1:%[2]d; return 200 %[3]s; } }\n", b.dir, b.ports.http, strings.Repeat("x", 1024))
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return b.startServer(ctx, b.ports.http, "/usr/sbin/nginx", "-c", config)
 }
 
 func (b *bench) startMariaDB(ctx context.Context) error {

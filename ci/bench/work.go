@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,21 +31,23 @@ const (
 type work struct {
 	name, title string
 	columns     []string
+	alsoReading bool // haproxy does it in HTTP mode too
 	run         func(ctx context.Context, b *bench, p *runningPeer) (sample, error)
 }
 
 func works() []work {
 	latency := []string{colRate, colP50, colP99, colP999, colCPU}
 	return []work{
-		{"redis-1", "redis GET, 1 connection", latency, redisGet(1, 40_000, true)},
-		{"redis-50", "redis GET, 50 connections", latency, redisGet(50, 150_000, true)},
-		{"redis-500", "redis GET, 500 connections", latency, redisGet(500, 150_000, true)},
-		{"short", "one redis GET for each connection, 50 at a time", latency, redisGet(50, 25_000, false)},
-		{"bulk-down", "bulk transfer, server to client", []string{colCPUGB}, bulk(true)},
-		{"bulk-up", "bulk transfer, client to server", []string{colCPUGB}, bulk(false)},
-		{"idle", "2,000 idle connections", []string{colMemory}, idle(2000)},
-		{"sysbench", "sysbench point selects on MariaDB, 8 connections", []string{colRate, colP99, colCPU}, pointSelects},
-		{"half-load", "redis GET at half the slowest proxy's rate, 50 connections", []string{colP50, colP99, colP999, colCPU}, halfLoad},
+		{name: "redis-1", title: "redis GET, 1 connection", columns: latency, run: redisGet(1, 40_000, true)},
+		{name: "redis-50", title: "redis GET, 50 connections", columns: latency, run: redisGet(50, 150_000, true)},
+		{name: "redis-500", title: "redis GET, 500 connections", columns: latency, run: redisGet(500, 150_000, true)},
+		{name: "short", title: "one redis GET for each connection, 50 at a time", columns: latency, run: redisGet(50, 25_000, false)},
+		{name: "bulk-down", title: "bulk transfer, server to client", columns: []string{colCPUGB}, run: bulk(true)},
+		{name: "bulk-up", title: "bulk transfer, client to server", columns: []string{colCPUGB}, run: bulk(false)},
+		{name: "idle", title: "2,000 idle connections", columns: []string{colMemory}, run: idle(2000)},
+		{name: "sysbench", title: "sysbench point selects on MariaDB, 8 connections", columns: []string{colRate, colP99, colCPU}, run: pointSelects},
+		{name: "half-load", title: "redis GET at half the slowest proxy's rate, 50 connections", columns: []string{colP50, colP99, colP999, colCPU}, run: halfLoad},
+		{name: "http", title: "HTTP with keep-alive, nginx behind, 50 connections", columns: []string{colRate, colP50, colP99, colCPU}, run: httpGet, alsoReading: true},
 	}
 }
 
@@ -265,4 +268,42 @@ func halfLoad(_ context.Context, b *bench, p *runningPeer) (sample, error) {
 		colP50: quantile(merged, 0.5), colP99: quantile(merged, 0.99), colP999: quantile(merged, 0.999),
 		colCPU: float64(used.Microseconds()) / float64(len(merged)),
 	}, nil
+}
+
+var (
+	wrkTotal   = regexp.MustCompile(`(?m)^\s+(\d+) requests in `)
+	wrkRate    = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	wrkLatency = regexp.MustCompile(`(?m)^\s+(50|99)%\s+(\S+)`)
+)
+
+// httpGet runs wrk on the HTTP service.
+func httpGet(ctx context.Context, b *bench, p *runningPeer) (sample, error) {
+	load := func(d time.Duration) ([]byte, error) {
+		return exec.CommandContext(ctx, "wrk", "-t1", "-c50", "--latency", fmt.Sprintf("-d%.0fs", max(d.Seconds(), 1)),
+			fmt.Sprintf("http://127.0.0.1:%d/", p.ports.http)).CombinedOutput()
+	}
+	if out, err := load(time.Second); err != nil { // warm-up
+		return nil, fmt.Errorf("wrk: %w\n%s", err, out)
+	}
+	before := p.cpuTime()
+	out, err := load(b.seconds)
+	used := p.cpuTime() - before
+	total, rate := wrkTotal.FindSubmatch(out), wrkRate.FindSubmatch(out)
+	if err != nil || total == nil || rate == nil {
+		return nil, fmt.Errorf("wrk: %w\n%s", err, out)
+	}
+	if bytes.Contains(out, []byte("Socket errors")) || bytes.Contains(out, []byte("Non-2xx")) {
+		return nil, fmt.Errorf("wrk met errors:\n%s", out)
+	}
+	n, _ := strconv.ParseFloat(string(total[1]), 64)
+	s := sample{colCPU: float64(used.Microseconds()) / n}
+	s[colRate], _ = strconv.ParseFloat(string(rate[1]), 64)
+	for _, m := range wrkLatency.FindAllSubmatch(out, -1) {
+		d, err := time.ParseDuration(string(m[2])) // wrk writes units as Go does
+		if err != nil {
+			return nil, fmt.Errorf("wrk: %w\n%s", err, out)
+		}
+		s["p"+string(m[1])+" ms"] = float64(d.Microseconds()) / 1000
+	}
+	return s, nil
 }
