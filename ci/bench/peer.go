@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -137,11 +139,17 @@ func (r *runningPeer) stop() {
 	_ = r.cmd.Wait()
 }
 
-// freePorts returns ports that were free a moment ago.
+// freePorts returns ports that were free a moment ago. They are below those that
+// the kernel gives to outgoing connections, of which a benchmark makes many.
 func freePorts() (serverPorts, error) {
+	const lowest, number = 20000, 12000
 	var ports [5]int
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		var l net.Listener
+		err := errors.New("no free port")
+		for try := 0; err != nil && try < 100; try++ {
+			l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(number)))
+		}
 		if err != nil {
 			return serverPorts{}, err
 		}
