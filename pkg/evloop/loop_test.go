@@ -289,6 +289,22 @@ func TestListenRefusesTakenAddress(t *testing.T) {
 	}
 }
 
+func TestTimersDoNotAllocate(t *testing.T) {
+	l := &Loop{}
+	var timers [3]Timer
+	when := int64(0)
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range timers {
+			when += 777
+			l.SetTimer(&timers[i], when, nil)
+		}
+		l.StopTimer(&timers[1])
+		l.wheel.next()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func BenchmarkTimerSet(b *testing.B) {
 	l := &Loop{}
 	var t Timer

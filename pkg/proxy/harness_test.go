@@ -75,12 +75,12 @@ func (h hosts) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 // rig is an engine under test with what it logs.
 type rig struct {
 	*Engine
-	t        *testing.T
+	t        testing.TB
 	sessions *logBuffer // the frontends' lines
 	notices  *logBuffer // the engine's own
 }
 
-func startRig(t *testing.T, conf *config.Config, opt Options) *rig {
+func startRig(t testing.TB, conf *config.Config, opt Options) *rig {
 	t.Helper()
 	r := &rig{t: t, sessions: newLogBuffer(), notices: newLogBuffer()}
 	opt.Stderr, opt.Log = r.sessions, slog.New(slog.NewTextHandler(r.notices, nil))
@@ -121,7 +121,7 @@ func (r *rig) dial() *net.TCPConn {
 
 // freeAddr finds an unused loopback address: an engine's bind lines need a port
 // that is known before.
-func freeAddr(t *testing.T) netip.AddrPort {
+func freeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
