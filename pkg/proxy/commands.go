@@ -20,8 +20,7 @@ func (e *Engine) Commands() []ctl.Command {
 		{Name: "show info", Help: "report information about the running process", Run: e.showInfo},
 		{Name: "show stat", Help: "report counters of frontends, backends and servers in CSV", Run: e.showStat},
 		{Name: "show backend", Help: "list the backends", Run: e.showBackend},
-		{Name: "show sess", Help: "list the sessions of each loop", Level: ctl.LevelOperator, Run: e.showSess},
-	}, e.serverCommands(), missingCommands())
+	}, e.sessionCommands(), e.frontendCommands(), e.serverCommands(), missingCommands())
 }
 
 func (e *Engine) showInfo(_ context.Context, _ *ctl.Request, w io.Writer) error {
@@ -105,12 +104,12 @@ func (e *Engine) frontendStat(f *frontend, p *config.Proxy) ctl.Stat {
 	s := f.stats.record(f.clock.now())
 	s.Proxy, s.Service, s.Type, s.Mode = p.Name, "FRONTEND", ctl.StatFrontend, "tcp"
 	s.ProcessID, s.ProxyID = 1, int64(p.ID)
-	s.Status, s.SessionsCur = "OPEN", f.conns.Load()
+	s.Status, s.SessionsCur = f.opening.String(), f.conns.Load()
 	s.RateLimit = int64(p.RateSessions)
 	if e.closing.Load() {
 		s.Status = "STOP"
 	}
-	if s.SessionsLimit = int64(p.Maxconn); s.SessionsLimit == 0 {
+	if s.SessionsLimit = f.maxconn.Load(); s.SessionsLimit == noLimit {
 		s.SessionsLimit = e.maxconn.Load()
 	}
 	return s
@@ -197,41 +196,4 @@ func (e *Engine) showBackend(_ context.Context, _ *ctl.Request, w io.Writer) err
 		}
 	}
 	return nil
-}
-
-// showSess lists the sessions; each loop writes down its own.
-func (e *Engine) showSess(ctx context.Context, _ *ctl.Request, w io.Writer) error {
-	for i, wk := range e.workers {
-		got := make(chan []string, 1)
-		if !wk.loop.Post(func() { got <- wk.describe(i) }) {
-			continue
-		}
-		select {
-		case lines := <-got:
-			slices.Sort(lines)
-			fmt.Fprint(w, strings.Join(lines, ""))
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// describe returns a line for each of the worker's sessions.
-func (w *worker) describe(thread int) []string {
-	lines := make([]string, 0, w.count)
-	states := [...]string{stateQueued: "queued", statePausing: "pausing", stateConnecting: "connecting", stateRelay: "relay", stateClosed: "closed", stateIntroduction: "introduction"}
-	for s := w.sessions; s != nil; s = s.next {
-		be, srv := "<NONE>", "<none>"
-		if s.be != nil {
-			be = s.be.name
-		}
-		if s.srv != nil {
-			srv = s.srv.name
-		}
-		lines = append(lines, fmt.Sprintf("src=%s fe=%s be=%s srv=%s th=%d state=%s age=%dms in=%d out=%d held=%v/%v\n",
-			s.client, s.fe.name, be, srv, thread, states[s.state], w.loop.Now()-s.begun,
-			s.half[clientEnd].bytes, s.half[serverEnd].bytes, s.half[clientEnd].waiting(), s.half[serverEnd].waiting()))
-	}
-	return lines
 }

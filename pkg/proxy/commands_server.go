@@ -32,6 +32,7 @@ func (e *Engine) serverCommands() []ctl.Command {
 		{"get weight", "<backend>/<server>", "report a server's weight", ctl.LevelUser, getWeight},
 		{"set weight", "<backend>/<server> <weight>[%]", "change a server's weight", ctl.LevelAdmin, setWeight},
 		{"set server", "<backend>/<server> addr|check-addr|check-port|health|state|weight ...", "change a server's state, weight or address", ctl.LevelAdmin, setServer},
+		{"set maxconn server", "<backend>/<server> <number>", "change the limit of a server's sessions; 0 is none", ctl.LevelAdmin, setMaxconnServer},
 		{"shutdown sessions server", "<backend>/<server>", "end the sessions of a server", ctl.LevelAdmin, shutdownSessions},
 	}
 	commands := []ctl.Command{

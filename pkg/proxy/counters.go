@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// proxyStats are the counters of a frontend, a backend or a server. They only
-// grow and survive reloads.
+// proxyStats are the counters of a frontend, a backend or a server. They survive
+// reloads, and grow until they are cleared.
 type proxyStats struct {
 	sessions, bytesIn, bytesOut atomic.Int64
 	peakSessions                atomic.Int64
@@ -24,6 +24,12 @@ type clock struct{ begin time.Time }
 func newClock() clock { return clock{time.Now()} }
 
 func (c clock) now() int64 { return time.Since(c.begin).Milliseconds() }
+
+// counters are all but the greatest values.
+func (p *proxyStats) counters() []*atomic.Int64 {
+	return []*atomic.Int64{&p.sessions, &p.bytesIn, &p.bytesOut, &p.connectErrors, &p.retries, &p.redispatches,
+		&p.requestErrors, &p.conns, &p.deniedConns}
+}
 
 // addBytes counts bytes from and to clients.
 func (p *proxyStats) addBytes(in, out int64) {

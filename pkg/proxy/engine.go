@@ -65,13 +65,15 @@ type Engine struct {
 	idle                chan struct{} // closed when the last session of a soft stop ended
 	once                sync.Once
 
-	mu        sync.Mutex // serialises reload and stop; guards all below
-	conf      *config.Config
-	listeners map[string]*listener
-	frontends map[string]*frontend
-	backends  map[string]*backend
-	sinks     map[string]*sink
-	reloads   int
+	mu   sync.Mutex // serialises reload and stop; guards all below
+	conf *config.Config
+	// hardMaxconn is the greatest value of maxconn: what there are files for.
+	hardMaxconn int64
+	listeners   map[string]*listener
+	frontends   map[string]*frontend
+	backends    map[string]*backend
+	sinks       map[string]*sink
+	reloads     int
 }
 
 // resolveLimit is how long a start or reload waits for host names; what is not
@@ -151,13 +153,30 @@ func (e *Engine) Reload(conf *config.Config) error {
 	if limits.warning != "" {
 		e.log.Warn("limits do not fit", "reason", limits.warning)
 	}
-	e.maxconn.Store(limits.maxconn)
-	e.pipes.Limit(limits.pipes)
-	e.connRate.limit.Store(int64(conf.Global.MaxconnRate))
-	e.sessRate.limit.Store(int64(conf.Global.MaxsessRate))
+	e.limit(conf, limits)
 	e.noSplice.Store(conf.Global.NoSplice)
 	e.commit(conf, plan)
 	return nil
+}
+
+// limit puts the limits of the process in force. One that was set by hand holds until
+// the configuration says something else. mu is held.
+func (e *Engine) limit(conf *config.Config, limits processLimits) {
+	if limits.maxconn != e.hardMaxconn {
+		e.maxconn.Store(limits.maxconn)
+	}
+	e.hardMaxconn = limits.maxconn
+	e.pipes.Limit(limits.pipes)
+	var old config.Global
+	if e.conf != nil {
+		old = e.conf.Global
+	}
+	if old.MaxconnRate != conf.Global.MaxconnRate {
+		e.connRate.limit.Store(int64(conf.Global.MaxconnRate))
+	}
+	if old.MaxsessRate != conf.Global.MaxsessRate {
+		e.sessRate.limit.Store(int64(conf.Global.MaxsessRate))
+	}
 }
 
 // change is a reload that can no longer fail.
@@ -194,6 +213,9 @@ func (e *Engine) prepare(conf *config.Config) (*change, error) {
 			errs = multierror.Append(errs, err)
 		}
 		c.loggers[p.Name] = l
+		if f := e.frontends[p.Name]; f != nil && f.opening == frontendPaused {
+			continue
+		}
 		for i := range p.Binds {
 			errs = appendError(errs, e.prepareBind(c, p, &p.Binds[i]))
 		}
@@ -256,17 +278,10 @@ func (e *Engine) commit(conf *config.Config, c *change) {
 			continue
 		}
 		f := e.frontends[p.Name]
-		f.conf.Store(p)
+		f.configure(p)
 		f.logger.Store(c.loggers[p.Name])
 		f.switching.Store(c.switching[p.Name])
-		for i := range p.Binds {
-			l := c.bound[&p.Binds[i]]
-			if err := l.tune(e.listenOptions(&p.Binds[i], p)); err != nil {
-				e.log.Warn("listening socket keeps its options", "listener", l.key, "error", err)
-			}
-			l.bind.Store(&p.Binds[i])
-			l.frontend.Store(f)
-		}
+		e.attach(c, f, p)
 	}
 	for key, l := range e.listeners {
 		if c.listeners[key] == nil {
@@ -275,18 +290,38 @@ func (e *Engine) commit(conf *config.Config, c *change) {
 	}
 	e.listeners = c.listeners
 	e.discard(c.adopted, true)
-	for _, l := range c.fresh {
-		e.keep(l)
-		for _, w := range e.workers {
-			w.loop.Post(func() { w.listen(l) })
-		}
-	}
+	e.serveFresh(c)
 	for _, w := range e.workers {
 		w.loop.Post(w.resume) // limits may have been raised
 	}
 	maps.Copy(e.sinks, c.sinks)
 	e.conf = conf
 	e.reloads++
+}
+
+// attach gives the sockets of c to the bind lines of f, unless it is paused.
+func (e *Engine) attach(c *change, f *frontend, p *config.Proxy) {
+	for i := range p.Binds {
+		l := c.bound[&p.Binds[i]]
+		if l == nil {
+			continue
+		}
+		if err := l.tune(e.listenOptions(&p.Binds[i], p)); err != nil {
+			e.log.Warn("listening socket keeps its options", "listener", l.key, "error", err)
+		}
+		l.bind.Store(&p.Binds[i])
+		l.frontend.Store(f)
+	}
+}
+
+// serveFresh begins to accept on the sockets that were bound for c.
+func (e *Engine) serveFresh(c *change) {
+	for _, l := range c.fresh {
+		e.keep(l)
+		for _, w := range e.workers {
+			w.loop.Post(func() { w.listen(l) })
+		}
+	}
 }
 
 func (e *Engine) commitBackends(conf *config.Config, c *change) {

@@ -54,7 +54,7 @@ func TestConnectionRulesLikeHAProxy(t *testing.T) {
 		const timeouts = "\tmode tcp\n\ttimeout client 300ms\n\ttimeout server 10s\n\ttimeout connect 10s\n"
 		return "global\n\tnbthread 1\n\tmaxconn 100\n" + global +
 			"defaults d\n" + timeouts + "\ttcp-request connection reject if { src 127.0.0.11 }\ndefaults plain\n" + timeouts +
-			"frontend fe from d\n\toption tcplog\n\tlog " + log + " local0\n\tbind 0.0.0.0:" + fmt.Sprint(at.Port()) + entryRules +
+			"frontend fe from d\n\toption tcplog\n\tlog " + log + " local0\n\tbind " + at.String() + entryRules +
 			"\tdefault_backend be\nbackend be\n\tserver s1 " + server + " send-proxy\n"
 	}
 	clients := append(entryClients[:len(entryClients):len(entryClients)], struct{ src, data string }{"127.0.0.11", "hello"})

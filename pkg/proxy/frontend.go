@@ -16,6 +16,8 @@ type frontend struct {
 	conf      atomic.Pointer[config.Proxy]
 	switching atomic.Pointer[switching]
 	logger    atomic.Pointer[logger]
+	maxconn   atomic.Int64 // most connections; noLimit: any number
+	opening   opening      // guarded by Engine.mu
 }
 
 // admit reserves a place for a connection on l, or reports that a limit of the
@@ -26,7 +28,7 @@ func (e *Engine) admit(l *listener) *frontend {
 	conns := e.conns.Add(1)
 	feConns := f.conns.Add(1)
 	bindConns := l.conns.Add(1)
-	if !within(conns, e.maxconn.Load()) || !within(feConns, int64(f.conf.Load().Maxconn)) ||
+	if !within(conns, e.maxconn.Load()) || feConns > f.maxconn.Load() ||
 		!within(bindConns, int64(l.bind.Load().Maxconn)) {
 		e.uncount(l, f)
 		e.resumePaused() // others may have met the count of this attempt
@@ -39,7 +41,7 @@ func (e *Engine) admit(l *listener) *frontend {
 func (e *Engine) hasRoom(l *listener) bool {
 	f := l.frontend.Load()
 	return within(e.conns.Load()+1, e.maxconn.Load()) &&
-		within(f.conns.Load()+1, int64(f.conf.Load().Maxconn)) &&
+		f.conns.Load() < f.maxconn.Load() &&
 		within(l.conns.Load()+1, int64(l.bind.Load().Maxconn))
 }
 
@@ -64,6 +66,18 @@ func (e *Engine) countSession(f *frontend) {
 	now := time.Since(e.started).Milliseconds()
 	e.sessRate.note(now)
 	f.stats.rate.add(f.clock.now())
+}
+
+// configure puts a new configuration in force. A limit that was set by hand holds
+// until the configuration says something else.
+func (f *frontend) configure(p *config.Proxy) {
+	if old := f.conf.Load(); old == nil || old.Maxconn != p.Maxconn {
+		f.maxconn.Store(limitOf(p.Maxconn))
+	}
+	if f.opening == frontendShut {
+		f.opening = frontendOpen
+	}
+	f.conf.Store(p)
 }
 
 func within(n, limit int64) bool { return limit <= 0 || n <= limit }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sluice-lb/sluice/ci/judge"
 	"github.com/sluice-lb/sluice/pkg/config"
+	"golang.org/x/sys/unix"
 )
 
 // startJudge runs HAProxy with the configuration text until the test ends, and
@@ -20,7 +22,9 @@ func startJudge(t *testing.T, text string) {
 	t.Helper()
 	haproxy := judge.HAProxy(t)
 	addr := freeAddr(t)
-	text += "\nfrontend judge-probe\n\tmode tcp\n\tbind " + addr.String() + "\n"
+	probe := fmt.Sprintf("judge-probe-%d-%d", os.Getpid(), addr.Port()) // it binds UNIX sockets after those of TCP
+	padded := "@" + probe + strings.Repeat("\x00", len(unix.RawSockaddrUnix{}.Path)-1-len(probe))
+	text += "\nfrontend judge-probe\n\tmode tcp\n\tbind " + addr.String() + "\n\tbind abns@" + probe + "\n"
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -44,8 +48,7 @@ func startJudge(t *testing.T, text string) {
 		}
 	})
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr.String()); err == nil {
-			_ = c.Close()
+		if accepts("tcp", addr.String()) && accepts("unix", padded) {
 			return
 		}
 		select {
@@ -57,6 +60,15 @@ func startJudge(t *testing.T, text string) {
 			t.Fatal("haproxy does not listen")
 		}
 	}
+}
+
+func accepts(network, addr string) bool {
+	c, err := net.Dial(network, addr)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // parseConf reads a configuration that must have no fault.

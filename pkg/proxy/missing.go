@@ -26,15 +26,15 @@ func missingCommands() []ctl.Command {
 }
 
 const pendingCommands = `show table; abort ssl cert;
-add acl; add map; add server; add ssl crt-list; clear acl; clear counters; clear map; clear table;
+add acl; add map; add server; add ssl crt-list; clear acl; clear map; clear table;
 commit acl; commit map; commit ssl cert; del acl; del map; del server; del ssl cert; del ssl crt-list;
-disable agent; disable frontend; dump stats-file; enable agent; enable frontend;
+disable agent; dump stats-file; enable agent; 
 get acl; get map; get var; new ssl cert; operator; prepare acl; prepare map;
-set map; set maxconn frontend; set maxconn global; set maxconn server; set rate-limit; set ssl cert;
+set map; set ssl cert;
 set ssl ocsp-response; set table; set timeout; set var; show acl; show cli level;
 show cli sockets; show env; show errors; show map; show peers; show resolvers; show schema json;
 show ssl ca-file; show ssl cert; show ssl crt-list; show ssl ocsp-response;
-show startup-logs; show tls-keys; shutdown frontend; shutdown session; user; wait;
+show startup-logs; show tls-keys; user; wait;
 abort ssl ca-file; abort ssl crl-file; add backend; add ssl ca-file; commit ssl ca-file; commit ssl crl-file;
 del backend; del ssl ca-file; del ssl crl-file; dump ssl cert; echo; new ssl ca-file; new ssl crl-file;
 publish backend; set ssl ca-file; set ssl crl-file; set ssl tls-key; show default-server; show defaults;

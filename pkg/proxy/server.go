@@ -49,7 +49,10 @@ type target struct {
 func (s *server) configure(conf *config.Server, index int, found map[string]netip.Addr) (moved bool) {
 	old := s.conf
 	moved = old == nil || old.Host != conf.Host || old.Path != conf.Path
-	s.conf, s.index, s.backup, s.limits = conf, index, conf.Backup, limitsOf(conf)
+	s.conf, s.index, s.backup = conf, index, conf.Backup
+	if old == nil || limitsOf(old) != limitsOf(conf) {
+		s.limits = limitsOf(conf)
+	}
 	s.adopt(old, conf, moved)
 	var known *target
 	if !moved {

@@ -1,6 +1,12 @@
 package proxy
 
-import "github.com/sluice-lb/sluice/pkg/config"
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-lb/sluice/pkg/config"
+)
 
 // serverLimits bound the sessions of a server (configuration manual, section 5.2,
 // "maxconn", "minconn", "maxqueue").
@@ -22,6 +28,32 @@ func limitsOf(conf *config.Server) serverLimits {
 		l.minconn = l.maxconn
 	}
 	return l
+}
+
+// setMaxconn changes the limit of s; without a minconn of its own that follows. It
+// holds until the server's line says something else. backend.mu is held.
+func (s *server) setMaxconn(n int) {
+	if s.limits.minconn == s.limits.maxconn {
+		s.limits.minconn = n
+	}
+	s.limits.maxconn = n
+	s.backend.settleQueues()
+}
+
+// setMaxconnServer is "set maxconn server".
+func setMaxconnServer(_ *Engine, s *server, args []string, _ io.Writer) error {
+	if args[0] == "" {
+		return answer("Require <maxconn>.")
+	}
+	digits := strings.TrimLeft(strings.TrimLeft(args[0], "+-"), "0123456789")
+	switch n, err := strconv.ParseInt(args[0], 10, 64); {
+	case err != nil && (digits == args[0] || digits == strings.TrimLeft(args[0], "+-")):
+		return answer("maxconn string empty or preceded by garbage")
+	case err != nil:
+		return answer("Trailing garbage in maxconn string")
+	default:
+		return s.underLock(func() error { s.setMaxconn(int(uint32(n))); return nil })
+	}
 }
 
 // limit is how many sessions s serves at once now: minconn at least, and maxconn

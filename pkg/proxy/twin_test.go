@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,19 +22,22 @@ type twins struct {
 	t            *testing.T
 	socket       string // HAProxy's runtime API
 	ours, theirs *logBuffer
+	// Where their frontends listen.
+	ourBind, theirBind netip.AddrPort
 }
 
-// startTwins runs both with the lines of backends; "LOG" in them is where each
-// sends its log.
+// startTwins runs both with more lines of frontend f, if text begins with some, and
+// with those of backends; "LOG" in them is where each sends its log.
 func startTwins(t *testing.T, text string) *twins {
 	t.Helper()
 	judge.HAProxy(t)
 	tw := &twins{t: t, socket: filepath.Join(t.TempDir(), "stats"), ours: newLogBuffer(), theirs: newLogBuffer()}
 	global := "global\n\tmaxconn 200\n\tnbthread 2\n\tstats socket " + tw.socket + " level admin\n"
 	defaults := "defaults\n\tmode tcp\n\ttimeout connect 5s\n\ttimeout client 5s\n\ttimeout server 5s\n"
-	fe := "frontend f\n\tbind " + freeAddr(t).String() + "\n\tdefault_backend b\n"
+	tw.theirBind, tw.ourBind = freeAddr(t), freeAddr(t)
+	fe := "frontend f\n\tbind " + tw.theirBind.String() + "\n\tdefault_backend b\n"
 	startJudge(t, global+defaults+fe+strings.ReplaceAll(text, "LOG", receive(t, tw.theirs)))
-	fe = "frontend f\n\tbind " + freeAddr(t).String() + "\n\tdefault_backend b\n"
+	fe = "frontend f\n\tbind " + tw.ourBind.String() + "\n\tdefault_backend b\n"
 	global = "global\n\tmaxconn 200\n\tnbthread 2\n"
 	tw.rig = startRig(t, parseConf(t, global+defaults+fe+strings.ReplaceAll(text, "LOG", receive(t, tw.ours))), Options{})
 	return tw

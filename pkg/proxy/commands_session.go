@@ -1,0 +1,214 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluice-lb/sluice/pkg/ctl"
+)
+
+// The commands on sessions and counters (management guide, section 9.3). Texts are
+// HAProxy's: programs read them.
+
+func (e *Engine) sessionCommands() []ctl.Command {
+	return []ctl.Command{
+		{Name: "show sess", Help: "list the sessions", Level: ctl.LevelOperator, Run: e.showSess},
+		{Name: "shutdown session", Args: "<id>", Help: "end a session of \"show sess\"", Level: ctl.LevelAdmin, Run: e.shutdownSession},
+		{Name: "clear counters", Help: "clear the greatest values of the counters", Level: ctl.LevelOperator, Run: e.clearCounters(false)},
+		{Name: "clear counters all", Help: "clear all counters", Level: ctl.LevelAdmin, Run: e.clearCounters(true)},
+	}
+}
+
+// onWorkers has each loop run f, one after the other, while ctx lasts.
+func (e *Engine) onWorkers(ctx context.Context, f func(thread int, w *worker)) error {
+	for i, w := range e.workers {
+		done := make(chan struct{})
+		if !w.loop.Post(func() { f(i, w); close(done) }) {
+			continue
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// showSess lists the sessions, the oldest of each loop first.
+func (e *Engine) showSess(ctx context.Context, _ *ctl.Request, out io.Writer) error {
+	var text string
+	for i := range e.workers {
+		// Written between the loops: a client that does not read must hold none up.
+		got := make(chan string, 1)
+		if !e.workers[i].loop.Post(func() { got <- e.workers[i].describe(i) }) {
+			continue
+		}
+		select {
+		case text = <-got:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if _, err := io.WriteString(out, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// id names a session as long as it lasts.
+func (s *session) id() uint64 { return uint64(reflect.ValueOf(s).Pointer()) }
+
+// stepNumbers are the states of the connection to the server as HAProxy numbers
+// them.
+var stepNumbers = [...]int{stateIntroduction: 0, stateQueued: 2, statePausing: 3, stateConnecting: 5, stateRelay: 8, stateClosed: 10}
+
+// describe returns a line for each of the worker's sessions. What HAProxy has and
+// we do not (calls of a task, flags of buffers) is 0.
+func (w *worker) describe(thread int) string {
+	var all []*session
+	for s := w.sessions; s != nil; s = s.next {
+		all = append(all, s)
+	}
+	slices.SortStableFunc(all, func(a, b *session) int { return cmp.Compare(a.begun, b.begun) })
+	var text strings.Builder
+	now := w.loop.Now()
+	for _, s := range all {
+		proto, src := "unix_stream", "unix:"+strconv.Itoa(s.listener.bind.Load().ID)
+		if s.client.IsValid() {
+			src = s.client.String()
+			if proto = "tcpv4"; s.client.Addr().Is6() {
+				proto = "tcpv6"
+			}
+		}
+		be, srv := "<NONE>", "<none>"
+		if s.be != nil {
+			be = s.be.name
+		}
+		if s.srv != nil {
+			srv = s.srv.name
+		}
+		fmt.Fprintf(&text, "%#x: proto=%s src=%s fe=%s be=%s srv=%s ts=%02x epoch=0 age=%s calls=0 rate=0 cpu=0 lat=0",
+			s.id(), proto, src, s.fe.name, be, srv, thread, span(now-s.begun))
+		for i, name := range []string{"rq", "rp"} {
+			fmt.Fprintf(&text, " %s[f=0h,i=%d,an=00h,ax=]", name, boolDigit(s.half[i].waiting()))
+		}
+		least := int64(0)
+		for i, name := range []string{"scf", "scb"} {
+			step, left := 8, ""
+			if i == serverEnd {
+				step = stepNumbers[s.state]
+			}
+			if s.state == stateRelay {
+				if at := s.idleDeadline(i); at > 0 {
+					left = span(at - now)
+					if least == 0 || at < least {
+						least = at
+					}
+				}
+			}
+			fmt.Fprintf(&text, " %s=[%d,%dh,fd=%d,rex=%s,wex=]", name, step, i, s.ends[i].fd, left)
+		}
+		exp := ""
+		if least > 0 {
+			exp = span(least - now)
+		}
+		fmt.Fprintf(&text, " exp=%s rc=%d c_exp=\n", exp, s.retries)
+	}
+	return text.String()
+}
+
+// span is a time given in milliseconds, in its two greatest units.
+func span(ms int64) string {
+	left := max(ms, 0) / int64(time.Second/time.Millisecond)
+	for _, unit := range []struct {
+		name    string
+		seconds int64
+		next    string
+		part    int64
+	}{{"d", 86400, "h", 3600}, {"h", 3600, "m", 60}, {"m", 60, "s", 1}} {
+		n, rest := left/unit.seconds, left%unit.seconds/unit.part
+		if n > 0 && rest > 0 {
+			return fmt.Sprintf("%d%s%d%s", n, unit.name, rest, unit.next)
+		} else if n > 0 {
+			return fmt.Sprintf("%d%s", n, unit.name)
+		}
+	}
+	return fmt.Sprintf("%ds", left)
+}
+
+func (e *Engine) shutdownSession(ctx context.Context, req *ctl.Request, _ io.Writer) error {
+	var id uint64
+	if len(req.Args) > 0 {
+		id, _ = strconv.ParseUint(strings.TrimPrefix(req.Args[0], "0x"), 16, 64)
+	}
+	if id == 0 {
+		return answer("Session pointer expected (use 'show sess').")
+	}
+	found := false
+	err := e.onWorkers(ctx, func(_ int, w *worker) {
+		for s := w.sessions; s != nil && !found; s = s.next {
+			if s.id() == id {
+				found = true
+				s.finish(byKill, s.phase())
+				return
+			}
+		}
+	})
+	if err == nil && !found {
+		err = answer("No such session (use 'show sess').")
+	}
+	return err
+}
+
+// clearCounters clears the greatest values, and with all the counters too. What is
+// measured at the moment stays.
+func (e *Engine) clearCounters(all bool) func(context.Context, *ctl.Request, io.Writer) error {
+	return func(context.Context, *ctl.Request, io.Writer) error {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, f := range e.frontends {
+			f.stats.clear(all)
+		}
+		for _, b := range e.backends {
+			b.clear(all)
+		}
+		return nil
+	}
+}
+
+func (b *backend) clear(all bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.stats.clear(all)
+	b.queue.peak = 0
+	if all {
+		b.downs, b.downtime, b.since = 0, 0, now
+	}
+	for _, s := range b.servers {
+		s.stats.clear(all)
+		s.queue.peak = 0
+		if all {
+			s.fails, s.downs, s.downtime, s.since = 0, 0, 0, now
+		}
+	}
+}
+
+func (p *proxyStats) clear(all bool) {
+	p.peakSessions.Store(0)
+	p.rate.peak.Store(0)
+	if !all {
+		return
+	}
+	for _, c := range p.counters() {
+		c.Store(0)
+	}
+}
