@@ -15,7 +15,7 @@ const module = "github.com/sluice-lb/sluice/"
 
 // The two sides of the house, for commands.
 var (
-	trafficSide = []string{"pkg/config", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/proxy", "pkg/ctl"}
+	trafficSide = []string{"pkg/config", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/hash", "pkg/proxy", "pkg/ctl"}
 	machineSide = []string{"pkg/config", "pkg/netcfg", "pkg/vrrp", "pkg/supervisor", "pkg/appliance", "pkg/web", "pkg/ctl"}
 )
 
@@ -23,16 +23,17 @@ var (
 // depend on, directly or through others. It is the table of ARCHITECTURE.md.
 var mayImport = map[string][]string{
 	"pkg/config":     {},
-	"pkg/balance":    {},
+	"pkg/hash":       {},
+	"pkg/balance":    {"pkg/hash"},
 	"pkg/stick":      {},
 	"pkg/evloop":     {},
 	"pkg/ctl":        {},
 	"pkg/vrrp":       {},
 	"pkg/netcfg":     {},
 	"pkg/appliance":  {},
-	"pkg/rules":      {"pkg/config"},
+	"pkg/rules":      {"pkg/config", "pkg/hash"},
 	"pkg/check":      {"pkg/config"},
-	"pkg/proxy":      {"pkg/config", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/ctl"},
+	"pkg/proxy":      {"pkg/config", "pkg/hash", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/ctl"},
 	"pkg/supervisor": {"pkg/ctl"},
 	"pkg/web":        {"pkg/config", "pkg/ctl", "pkg/appliance"},
 

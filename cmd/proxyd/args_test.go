@@ -136,19 +136,3 @@ func TestHiddenDumpBetraysNothing(t *testing.T) {
 		t.Errorf("-dC77 hides ports:\n%s", got)
 	}
 }
-
-// hash32 agrees with the reference implementation's vectors.
-func TestHash32(t *testing.T) {
-	tests := []struct {
-		seed uint32
-		text string
-		want uint32
-	}{
-		{0, "", 0x02cc5d05}, {12345, "a", 0x82c322b6}, {12345, "b", 0x2d15ab0f}, {0, "Nobody inspects the spammish repetition", 0xe2293b2f},
-	}
-	for _, tt := range tests {
-		if got := hash32(tt.seed, tt.text); got != tt.want {
-			t.Errorf("hash32(%d, %q) = %#x, want %#x", tt.seed, tt.text, got, tt.want)
-		}
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/hash"
 )
 
 // lineDump is option -dC.
@@ -104,7 +105,7 @@ func (d *lineDump) hide(l config.RecordLine) []string {
 }
 
 func (d *lineDump) name(word string) string {
-	return fmt.Sprintf("ID(%06x)", hash32(d.key, word)&0xffffff)
+	return fmt.Sprintf("ID(%06x)", hash.XXH32([]byte(word), d.key)&0xffffff)
 }
 
 // address hides an address; a port stays visible.
@@ -125,5 +126,5 @@ func (d *lineDump) address(word string) string {
 	} else if !strings.HasPrefix(word, "/") {
 		kind = "HOST"
 	}
-	return fmt.Sprintf("%s(%06x)%s", kind, hash32(d.key, host)&0xffffff, port)
+	return fmt.Sprintf("%s(%06x)%s", kind, hash.XXH32([]byte(host), d.key)&0xffffff, port)
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/sluice-lb/sluice/pkg/hash"
 )
 
 // method completes a name for tests that want any of its kind.
@@ -261,7 +263,7 @@ func BenchmarkPick(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					key++
-					i, _ := a.Pick(Key{hash: mix(key), valid: true}, -1, nil)
+					i, _ := a.Pick(Key{hash: hash.Avalanche(key), valid: true}, -1, nil)
 					load[i]++
 					a.SetLoad(i, load[i])
 				}

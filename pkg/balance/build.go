@@ -12,7 +12,7 @@ func Build(a Algorithm) {
 	}
 }
 
-func (a *hash) build() {
+func (a *hashing) build() {
 	if a.slots != nil {
 		a.slots.refresh()
 		return

@@ -2,10 +2,10 @@ package balance
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math"
-	"math/bits"
 	"net/netip"
+
+	"github.com/sluice-lb/sluice/pkg/hash"
 )
 
 // Function turns bytes into the 32 bits that are looked up. Configuration manual,
@@ -74,7 +74,7 @@ func (h HashType) AddrKey(addr netip.Addr) Key {
 
 func (h HashType) finish(sum uint32) Key {
 	if h.Avalanche {
-		sum = mix(sum)
+		sum = hash.Avalanche(sum)
 	}
 	return Key{hash: sum, valid: true}
 }
@@ -82,37 +82,15 @@ func (h HashType) finish(sum uint32) Key {
 func (f Function) sum(b []byte) uint32 {
 	switch f {
 	case DJB2:
-		h := uint32(5381)
-		for _, c := range b {
-			h = h*33 + uint32(c)
-		}
-		return h
+		return hash.DJB2(b)
 	case WT6:
-		return wt6(b)
+		return hash.WT6(b)
 	case CRC32:
-		return crc32.ChecksumIEEE(b)
+		return hash.CRC32(b)
 	case None:
 		return uint32(number(b))
 	}
-	h := uint32(0)
-	for _, c := range b {
-		h = h*65599 + uint32(c)
-	}
-	return h
-}
-
-// wt6 keeps two words that swap and rotate with each byte, by distances that come
-// out of the words themselves.
-func wt6(b []byte) uint32 {
-	x, y := uint32(0xa53c965a), uint32(0x5ca6953a)
-	rx, ry := 6, 18
-	for _, c := range b {
-		x, y = ^(x ^ uint32(c)), ^(y + uint32(c))
-		x, y = bits.RotateLeft32(y, rx), bits.RotateLeft32(x, ry)
-		t := (x>>16 ^ y) & 0xffff
-		rx, ry = int(t&31), int(t>>11)
-	}
-	return x ^ y
+	return hash.SDBM(b)
 }
 
 // number reads a decimal number with an optional sign as far as it goes. What does
@@ -139,17 +117,4 @@ func number(b []byte) int64 {
 		}
 	}
 	return n
-}
-
-// mix is the avalanche: one of Bob Jenkins' integer hashes, in which each bit of the
-// input reaches all of the output, times a prime near three quarters of 2^32. It
-// is a bijection.
-func mix(a uint32) uint32 {
-	a = a + 0x7ed55d16 + a<<12
-	a = a ^ 0xc761c23c ^ a>>19
-	a = a + 0x165667b1 + a<<5
-	a = (a + 0xd3a2646c) ^ a<<9
-	a = a + 0xfd7046c5 + a<<3
-	a = a ^ 0xb55a4f09 ^ a>>16
-	return a * 3221225473
 }

@@ -1,12 +1,12 @@
 package balance
 
-// hash gives a key always the same server, found in the weighted map or on the
+// hashing gives a key always the same server, found in the weighted map or on the
 // ring. Configuration manual, "balance hash", "hash-type". The server's places are
 // of no account: if it is full, its connections wait for it. A connection without a
 // key gets the next server of the map or the ring.
 //
 // A pick costs O(1); a change of weight costs what slots and ring say.
-type hash struct {
+type hashing struct {
 	slots   *slots // nil: consistent
 	ring    *ring
 	bounded *bounded
@@ -14,12 +14,12 @@ type hash struct {
 
 func newHash(m Method, servers []Server) Algorithm {
 	if !m.Hash.Consistent {
-		return &hash{slots: newSlots(len(servers))}
+		return &hashing{slots: newSlots(len(servers))}
 	}
-	return &hash{ring: newRing(servers), bounded: newBounded(m.Factor, len(servers))}
+	return &hashing{ring: newRing(servers), bounded: newBounded(m.Factor, len(servers))}
 }
 
-func (a *hash) SetShares(i, shares int) {
+func (a *hashing) SetShares(i, shares int) {
 	if a.slots != nil {
 		a.slots.set(i, whole(shares))
 		return
@@ -29,13 +29,13 @@ func (a *hash) SetShares(i, shares int) {
 }
 
 // SetLoad matters only to hash-balance-factor.
-func (a *hash) SetLoad(i, load int) {
+func (a *hashing) SetLoad(i, load int) {
 	if a.slots == nil {
 		a.bounded.setLoad(i, load)
 	}
 }
 
-func (a *hash) Pick(key Key, avoid int, full func(int) bool) (int, bool) {
+func (a *hashing) Pick(key Key, avoid int, full func(int) bool) (int, bool) {
 	if !key.valid {
 		i := a.turn(avoid, full)
 		return i, i >= 0
@@ -45,14 +45,14 @@ func (a *hash) Pick(key Key, avoid int, full func(int) bool) (int, bool) {
 }
 
 // find returns the server that a hash belongs to. The map knows no second choice.
-func (a *hash) find(hash uint32, avoid int) int {
+func (a *hashing) find(hash uint32, avoid int) int {
 	if a.slots != nil {
 		return a.slots.at(hash)
 	}
 	return a.ring.near(hash, avoid, a.bounded.fit())
 }
 
-func (a *hash) turn(avoid int, full func(int) bool) int {
+func (a *hashing) turn(avoid int, full func(int) bool) int {
 	if a.slots != nil {
 		return a.slots.turn(avoid, full)
 	}

@@ -2,8 +2,8 @@ package balance
 
 import (
 	"encoding/binary"
-	"math/bits"
-	"net/netip"
+
+	"github.com/sluice-lb/sluice/pkg/hash"
 )
 
 // HashKey says what the places of a server on the ring derive from. Configuration
@@ -23,36 +23,16 @@ const (
 func (s Server) ringBase() uint32 {
 	addr := s.Addr.Addr()
 	if s.HashKey == HashKeyID || !addr.IsValid() {
-		return mix(s.ID)
+		return hash.Avalanche(s.ID)
 	}
 	port := uint32(0)
 	if s.HashKey == HashKeyAddrPort {
-		port = mix(uint32(s.Addr.Port()))
+		port = hash.Avalanche(uint32(s.Addr.Port()))
 	}
 	if addr.Is4() {
 		b := addr.As4()
-		return mix(port + binary.LittleEndian.Uint32(b[:]))
+		return hash.Avalanche(port + binary.LittleEndian.Uint32(b[:]))
 	}
-	return xxh32(addr, port)
-}
-
-// xxh32 is Yann Collet's XXH32 of the 16 bytes of an address.
-func xxh32(addr netip.Addr, seed uint32) uint32 {
-	const (
-		prime1 uint32 = 2654435761
-		prime2 uint32 = 2246822519
-		prime3 uint32 = 3266489917
-	)
 	b := addr.As16()
-	var h uint32
-	// The first start is seed + prime1 + prime2, modulo 2^32.
-	starts := [4]uint32{seed + 606290984, seed + prime2, seed, seed - prime1}
-	for lane, rotate := range [4]int{1, 7, 12, 18} {
-		word := binary.LittleEndian.Uint32(b[4*lane:])
-		h += bits.RotateLeft32(bits.RotateLeft32(starts[lane]+word*prime2, 13)*prime1, rotate)
-	}
-	h += uint32(len(b))
-	h = (h ^ h>>15) * prime2
-	h = (h ^ h>>13) * prime3
-	return h ^ h>>16
+	return hash.XXH32(b[:], port)
 }

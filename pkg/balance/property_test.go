@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/sluice-lb/sluice/pkg/hash"
 	"pgregory.net/rapid"
 )
 
@@ -121,7 +122,7 @@ func TestRingAgainstScan(t *testing.T) {
 			got, want, away := r.near(h, -1, nil), -1, uint32(0)
 			for i, w := range r.shares {
 				for k := range uint32(w) {
-					pos := mix(r.base[i] + k)
+					pos := hash.Avalanche(r.base[i] + k)
 					if d := min(pos-h, h-pos); want < 0 || d < away || d == away && h-pos == d {
 						want, away = i, d
 					}

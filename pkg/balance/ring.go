@@ -1,6 +1,10 @@
 package balance
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/sluice-lb/sluice/pkg/hash"
+)
 
 // ring is the circle of the consistent algorithms: each server has a place on it for
 // each of its shares, and a hash belongs to the nearest. A server that
@@ -10,7 +14,7 @@ import "math/bits"
 // The places lie in buckets by their upper bits, a few in each, so a look-up costs
 // O(1), and a change of shares O(places of that server).
 type ring struct {
-	base   []uint32 // of each server: place k is at mix(base+k)
+	base   []uint32 // of each server: place k is at hash.Avalanche(base+k)
 	shares []int
 	most   []int // greatest number of shares that the server ever had
 	bucket [][]place
@@ -51,13 +55,13 @@ func (r *ring) set(i, shares int) {
 	}
 	r.shrink(i, now, shares)
 	for k := now; k < shares; k++ {
-		r.insert(place{mix(r.base[i] + uint32(k)), int32(i)})
+		r.insert(place{hash.Avalanche(r.base[i] + uint32(k)), int32(i)})
 	}
 }
 
 func (r *ring) shrink(i, from, to int) {
 	for k := from; k > to; k-- {
-		r.remove(place{mix(r.base[i] + uint32(k-1)), int32(i)})
+		r.remove(place{hash.Avalanche(r.base[i] + uint32(k-1)), int32(i)})
 	}
 }
 
@@ -80,7 +84,7 @@ func (r *ring) build() {
 	size := make([]int32, len(r.bucket))
 	for i, w := range r.shares {
 		for k := range uint32(w) {
-			size[mix(r.base[i]+k)>>r.shift]++
+			size[hash.Avalanche(r.base[i]+k)>>r.shift]++
 		}
 	}
 	room := make([]place, total)
@@ -90,7 +94,7 @@ func (r *ring) build() {
 	for i, w := range r.shares {
 		r.most[i] = w
 		for k := range uint32(w) {
-			r.insert(place{mix(r.base[i] + k), int32(i)})
+			r.insert(place{hash.Avalanche(r.base[i] + k), int32(i)})
 		}
 	}
 }

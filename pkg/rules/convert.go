@@ -3,13 +3,13 @@ package rules
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"math"
 	"math/bits"
 	"net/netip"
 	"strconv"
 
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/hash"
 	"github.com/zeebo/xxh3"
 )
 
@@ -38,13 +38,13 @@ var converters = map[string]func(args []config.Arg) (step, error){
 	"iif":    convertIIf,
 	"ipmask": convertMask,
 
-	"crc32":  hashed(crc32.ChecksumIEEE),
-	"crc32c": hashed(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }),
-	"djb2":   hashed(djb2),
-	"sdbm":   hashed(sdbm),
-	"wt6":    hashed(wt6),
-	"xxh32":  seeded(func(b []byte, seed uint64) int64 { return int64(xxh32(b, uint32(seed))) }),
-	"xxh64":  seeded(func(b []byte, seed uint64) int64 { return int64(xxh64(b, seed)) }),
+	"crc32":  hashed(hash.CRC32),
+	"crc32c": hashed(hash.CRC32C),
+	"djb2":   hashed(hash.DJB2),
+	"sdbm":   hashed(hash.SDBM),
+	"wt6":    hashed(hash.WT6),
+	"xxh32":  seeded(func(b []byte, seed uint64) int64 { return int64(hash.XXH32(b, uint32(seed))) }),
+	"xxh64":  seeded(func(b []byte, seed uint64) int64 { return int64(hash.XXH64(b, seed)) }),
 	"xxh3":   seeded(func(b []byte, seed uint64) int64 { return int64(xxh3.HashSeed(b, seed)) }),
 }
 
@@ -210,4 +210,19 @@ func seeded(f func(b []byte, seed uint64) int64) func([]config.Arg) (step, error
 func number32(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
+}
+
+// hashed is a hash of 32 bits; an argument of 1 mixes it once more.
+func hashed(f func([]byte) uint32) func([]config.Arg) (step, error) {
+	return func(args []config.Arg) (step, error) {
+		avalanche := len(args) > 0 && args[0].Int == 1
+		return func(s *Stream) bool {
+			h := f(s.value.bytes)
+			if avalanche {
+				h = hash.Avalanche(h)
+			}
+			s.value.setInt(int64(h))
+			return true
+		}, nil
+	}
 }

@@ -1,73 +1,9 @@
-package rules
+package hash
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math/bits"
-
-	"github.com/sluice-lb/sluice/pkg/config"
 )
-
-// The hashes of the converters. Those of 32 bits are the ones of "hash-type" too.
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// hashed is a hash of 32 bits; an argument of 1 mixes it once more.
-func hashed(f func([]byte) uint32) func([]config.Arg) (step, error) {
-	return func(args []config.Arg) (step, error) {
-		avalanche := len(args) > 0 && args[0].Int == 1
-		return func(s *Stream) bool {
-			h := f(s.value.bytes)
-			if avalanche {
-				h = mix(h)
-			}
-			s.value.setInt(int64(h))
-			return true
-		}, nil
-	}
-}
-
-func djb2(b []byte) uint32 {
-	h := uint32(5381)
-	for _, c := range b {
-		h = h*33 + uint32(c)
-	}
-	return h
-}
-
-func sdbm(b []byte) uint32 {
-	h := uint32(0)
-	for _, c := range b {
-		h = h*65599 + uint32(c)
-	}
-	return h
-}
-
-// mix is HAProxy's full avalanche: one of Bob Jenkins' integer hashes, and a factor
-// that spreads neighbours.
-func mix(a uint32) uint32 {
-	a = a + 0x7ed55d16 + a<<12
-	a = a ^ 0xc761c23c ^ a>>19
-	a = a + 0x165667b1 + a<<5
-	a = (a + 0xd3a2646c) ^ a<<9
-	a = a + 0xfd7046c5 + a<<3
-	a = a ^ 0xb55a4f09 ^ a>>16
-	return a * 3221225473
-}
-
-// wt6 keeps two words that swap and rotate with each byte, by distances that come
-// out of the words themselves.
-func wt6(b []byte) uint32 {
-	x, y := uint32(0xa53c965a), uint32(0x5ca6953a)
-	rx, ry := 6, 18
-	for _, c := range b {
-		x, y = ^(x ^ uint32(c)), ^(y + uint32(c))
-		x, y = bits.RotateLeft32(y, rx), bits.RotateLeft32(x, ry)
-		t := (x>>16 ^ y) & 0xffff
-		rx, ry = int(t&31), int(t>>11)
-	}
-	return x ^ y
-}
 
 // Primes of the XXH family (xxHash fast digest algorithm, version 0.1.1).
 const (
@@ -84,9 +20,10 @@ const (
 	prime64e uint64 = 0x27d4eb2f165667c5
 )
 
-// xxh32 takes stripes of four words, each of which has an accumulator of its own, then
-// the rest word by word and byte by byte.
-func xxh32(b []byte, seed uint32) uint32 {
+// XXH32 is Yann Collet's (xxHash specification, "XXH32 algorithm description"). It takes
+// stripes of four words, each of which has an accumulator of its own, then the rest
+// word by word and byte by byte.
+func XXH32(b []byte, seed uint32) uint32 {
 	h, n := seed+prime32e, uint32(len(b))
 	if len(b) >= 16 {
 		acc := [4]uint32{seed + prime32a + prime32b, seed + prime32b, seed, seed - prime32a}
@@ -109,8 +46,8 @@ func xxh32(b []byte, seed uint32) uint32 {
 	return h ^ h>>16
 }
 
-// xxh64 does the same with words of twice the size.
-func xxh64(b []byte, seed uint64) uint64 {
+// XXH64 does the same with words of twice the size.
+func XXH64(b []byte, seed uint64) uint64 {
 	h, n := seed+prime64e, uint64(len(b))
 	round := func(acc, word uint64) uint64 { return bits.RotateLeft64(acc+word*prime64b, 31) * prime64a }
 	if len(b) >= 32 {
