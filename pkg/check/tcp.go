@@ -19,17 +19,22 @@ type Result struct {
 	Duration time.Duration
 }
 
+// Dialer makes the connections of checks; net.Dialer is one.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
 // TCP connects to an address and closes the connection again at once, so that the
 // server's queue of new connections does not see it linger: with a reset, as
 // HAProxy does. network is "tcp" or "unix". ctx limits the attempt.
-func TCP(ctx context.Context, d *net.Dialer, network, address string) Result {
+func TCP(ctx context.Context, d Dialer, network, address string) Result {
 	begin := time.Now()
 	conn, err := d.DialContext(ctx, network, address)
 	r := Result{Duration: time.Since(begin)}
 	if err != nil {
 		return r.failed(err)
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

@@ -156,7 +156,7 @@ func (w *watcher) runCheck(c *care, s *server) {
 func (w *watcher) checkOnce(ctx context.Context, s *server) {
 	s.backend.mu.Lock()
 	address, ok := s.checkAddress()
-	limit := s.checkLimit()
+	limit, dialer := s.checkLimit(), s.route.Load().dialer()
 	s.backend.mu.Unlock()
 	if !ok {
 		return
@@ -167,7 +167,7 @@ func (w *watcher) checkOnce(ctx context.Context, s *server) {
 		return
 	}
 	attempt, cancel := context.WithTimeout(ctx, limit)
-	r := w.prober(attempt, address[0], address[1])
+	r := w.prober(attempt, dialer, address[0], address[1])
 	cancel()
 	<-w.slots
 	if ctx.Err() == nil {
@@ -176,8 +176,8 @@ func (w *watcher) checkOnce(ctx context.Context, s *server) {
 }
 
 // probeTCP is the prober of a running engine.
-func probeTCP(ctx context.Context, network, address string) check.Result {
-	return check.TCP(ctx, &net.Dialer{}, network, address)
+func probeTCP(ctx context.Context, d check.Dialer, network, address string) check.Result {
+	return check.TCP(ctx, d, network, address)
 }
 
 // checkLimit is how long a check may take: the interval, and with "timeout check"

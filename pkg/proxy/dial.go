@@ -15,6 +15,7 @@ import (
 // configured and immutable, but for the pool of ports.
 type route struct {
 	options      evloop.ConnectOptions // as far as they are the same for all sessions
+	own          netip.AddrPort        // source that is the machine's own; invalid: any
 	useClient    bool                  // the source is the client's address
 	usePort      bool                  // and its port
 	ofClient     bool                  // the network namespace is that of the client's connection
@@ -59,7 +60,7 @@ func newRoute(px *config.Proxy, conf *config.Server, old *route) *route {
 func (r *route) from(src *config.ConnSource, old *route) {
 	r.options.Interface = src.Interface
 	if a := src.Addr; a.IsValid() && (!a.Addr().IsUnspecified() || a.Port() != 0) {
-		r.options.Source = a
+		r.own, r.options.Source = a, a
 	}
 	switch src.UseSrc {
 	case "client", "clientip":

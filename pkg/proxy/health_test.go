@@ -31,7 +31,7 @@ type ward struct {
 func newWard(conf *config.Config, probe func(ctx context.Context, address string) check.Result) *ward {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &ward{watcher: newWatcher(ctx, hosts{}, slog.New(slog.NewTextHandler(io.Discard, nil))), backends: map[string]*backend{}, stop: stop}
-	w.prober = func(ctx context.Context, _, address string) check.Result { return probe(ctx, address) }
+	w.prober = func(ctx context.Context, _ check.Dialer, _, address string) check.Result { return probe(ctx, address) }
 	for _, p := range conf.Proxies {
 		if !p.Kind.HasBackend() {
 			continue

@@ -37,6 +37,7 @@ func startTwins(t *testing.T, text string) *twins {
 	tw.theirBind, tw.ourBind = freeAddr(t), freeAddr(t)
 	fe := "frontend f\n\tbind " + tw.theirBind.String() + "\n\tdefault_backend b\n"
 	startJudge(t, global+defaults+fe+strings.ReplaceAll(text, "LOG", receive(t, tw.theirs)))
+	judgeStats(t, tw.socket) // until it answers
 	fe = "frontend f\n\tbind " + tw.ourBind.String() + "\n\tdefault_backend b\n"
 	global = "global\n\tmaxconn 200\n\tnbthread 2\n"
 	tw.rig = startRig(t, parseConf(t, global+defaults+fe+strings.ReplaceAll(text, "LOG", receive(t, tw.ours))), Options{})

@@ -36,7 +36,7 @@ type watcher struct {
 	log      *slog.Logger
 	ctx      context.Context // ends with the engine
 
-	prober      func(ctx context.Context, network, address string) check.Result
+	prober      func(ctx context.Context, d check.Dialer, network, address string) check.Result
 	slots       chan struct{}                       // one for each check under way
 	spread      atomic.Int64                        // "spread-checks", per cent
 	endSessions func(at map[*server]bool, who byte) // of all loops
@@ -201,7 +201,7 @@ func (w *watcher) probeUntilUp(ctx context.Context, s *server, cause error) {
 		s.backend.mu.Lock()
 		address := s.probeAddress()
 		s.backend.mu.Unlock()
-		if !w.probe(ctx, address) {
+		if !w.probe(ctx, s.route.Load().dialer(), address) {
 			continue
 		}
 		w.order.Lock()
@@ -231,8 +231,9 @@ func (s *server) probeAddress() [2]string {
 	return [2]string{"tcp", net.JoinHostPort(t.addr.String(), strconv.Itoa(port))}
 }
 
-func (w *watcher) probe(ctx context.Context, address [2]string) bool {
-	d := net.Dialer{Timeout: probeTimeout}
+func (w *watcher) probe(ctx context.Context, d check.Dialer, address [2]string) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	conn, err := d.DialContext(ctx, address[0], address[1])
 	if err != nil {
 		return false
