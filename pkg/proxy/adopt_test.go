@@ -133,13 +133,14 @@ func TestAdoptedSocketsKeepTheirPlace(t *testing.T) {
 	}
 }
 
-// A listening socket that was handed over is a copy; what is left of ours keeps the
-// file of a UNIX socket for the successor, unless there is none after all.
+// A process that has handed its sockets over leaves file and stored copy to the
+// successor, unless there is none after all.
 func TestHandOverLeavesFile(t *testing.T) {
 	s := serve(t, named("s1"))
 	for name, failure := range map[string]error{"handed over": nil, "failed": errors.New("the successor is gone")} {
 		path := filepath.Join(t.TempDir(), "front.sock")
-		r := startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{})
+		store := memoryStore{}
+		r := startRig(t, unixConf(path, "s1="+s.Addr().String()), Options{Store: store})
 		var got []ctl.Socket
 		err := r.HandOver(func(sockets []ctl.Socket) error { got = append(got, sockets...); return failure })
 		if !errors.Is(err, failure) || len(got) != 1 {
@@ -149,6 +150,9 @@ func TestHandOverLeavesFile(t *testing.T) {
 		<-r.Done()
 		if _, err := os.Lstat(path); os.IsNotExist(err) == (failure == nil) {
 			t.Errorf("%s: the file: %v", name, err)
+		}
+		if kept := len(store) > 0; kept != (failure == nil) {
+			t.Errorf("%s: the store holds %v", name, store)
 		}
 	}
 }

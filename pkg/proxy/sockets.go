@@ -145,9 +145,12 @@ func storeName(l *listener) string {
 
 // drop ends accepting on l. Connections that wait in its backlog are still
 // served: the last worker to let go accepts them before the socket is closed. A
-// stored copy is forgotten first, as it would keep the port open.
+// stored copy is forgotten first, as it would keep the port open, unless a successor
+// has the socket: its store may be the same.
 func (e *Engine) drop(l *listener) {
-	e.forget(l)
+	if !l.shared.Load() {
+		e.forget(l)
+	}
 	e.dropping.Add(1)
 	var left atomic.Int32
 	left.Store(int32(len(e.workers)))
