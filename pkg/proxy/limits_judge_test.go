@@ -46,6 +46,9 @@ func once(st *stage) {
 
 var limitScenes = []scene{
 	{name: "frontend maxconn", front: "maxconn 2", back: "balance roundrobin", servers: []string{""}, play: crowdIn},
+	{name: "global maxconn", global: "maxconn 2", back: "balance roundrobin", servers: []string{""}, play: crowdIn},
+	{name: "bind maxconn", bind: "maxconn 2", back: "balance roundrobin", servers: []string{""}, play: crowdIn},
+	{name: "bind maxconn above the frontend's", bind: "maxconn 9", front: "maxconn 2", back: "balance roundrobin", servers: []string{""}, play: crowdIn},
 	{name: "retries at one server", back: "retries 2; timeout connect 50ms", servers: []string{""}, dead: true, play: once},
 	{name: "no retries", back: "retries 0", servers: []string{"", ""}, dead: true, play: once},
 	{name: "redispatch", back: "balance roundrobin; option redispatch", servers: []string{"", ""}, dead: true, play: once},

@@ -20,6 +20,7 @@ import (
 type scene struct {
 	name    string
 	global  string   // lines, parted by ";"
+	bind    string   // options of its bind line
 	front   string   // of the frontend
 	back    string   // of the backend
 	servers []string // options of each
@@ -36,9 +37,13 @@ func (sc scene) config(bind, socket string, servers []string) string {
 			b.WriteString("\t" + strings.TrimSpace(line) + "\n")
 		}
 	}
-	section("global", "nbthread 1; maxconn 400; stats socket "+socket+" level admin;"+sc.global)
+	maxconn := "maxconn 400;"
+	if strings.HasPrefix(sc.global, "maxconn ") {
+		maxconn = ""
+	}
+	section("global", "nbthread 1; "+maxconn+" stats socket "+socket+" level admin;"+sc.global)
 	section("defaults", "mode tcp; timeout client 30s; timeout server 30s; timeout connect 5s")
-	section("frontend fe", "default_backend be; bind "+bind+";"+sc.front)
+	section("frontend fe", "default_backend be; bind "+bind+" "+sc.bind+";"+sc.front)
 	section("backend be", sc.back)
 	for i, addr := range servers {
 		fmt.Fprintf(&b, "\tserver s%d %s %s\n", i+1, addr, sc.servers[i])
