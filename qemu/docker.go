@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -217,6 +218,27 @@ func (l *Lab) runContainer(ctx context.Context, e *Engine, args ...string) (stri
 		return err
 	})
 	return id, nil
+}
+
+// addContainerHost puts a host on the segment whose network a container holds that
+// does nothing else: the host's addresses stay while its services, containers with
+// the network "container:" and the returned identity, are down.
+func (l *Lab) addContainerHost(ctx context.Context, e *Engine, image debianImage, name string, addrs ...netip.Prefix) (string, *Netns, error) {
+	// As the first process of its container, sleep hears no signal but KILL.
+	holder, err := l.runContainer(ctx, e, "--network", "none", "--hostname", name, "--stop-signal", "KILL", image.tag(), "sleep", "infinity")
+	if err != nil {
+		return "", nil, fmt.Errorf("start network of %s: %w", name, err)
+	}
+	pid, err := e.pid(ctx, holder)
+	if err != nil {
+		return "", nil, err
+	}
+	ns, err := netnsOfProcess(name, pid)
+	if err != nil {
+		return "", nil, err
+	}
+	l.Defer(ns.Close)
+	return holder, ns, l.plug(ns, addrs)
 }
 
 // sweep removes the containers of labs that are gone.
