@@ -30,6 +30,12 @@ need dockerd docker.io
 need mmdebstrap mmdebstrap
 need qemu-img qemu-utils
 need mariadb mariadb-client
+need curl curl
+need wrk wrk
+need swaks swaks
+need redis-benchmark redis-tools
+need sysbench sysbench
+need ssh openssh-client
 # The judge of the configuration language; what lint lists files with.
 need haproxy haproxy
 need git git
@@ -49,10 +55,7 @@ if [ "${1-}" = bench ]; then
 	need nginx nginx-light
 	need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 	need redis-server redis-server
-	need redis-benchmark redis-tools
 	need mariadbd mariadb-server
-	need sysbench sysbench
-	need wrk wrk
 fi
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -z "${missing% }" ] && exit 0
