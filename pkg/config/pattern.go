@@ -104,7 +104,8 @@ func dotted(s string) (int64, bool) {
 
 const rangeForm = "a number, <low>:<high>, <low>:, :<high>, or one behind eq, ge, gt, le, lt"
 
-// parseRange reads a number or a range of numbers.
+// parseRange reads a number or a range of numbers. A dash parts as a colon does; only
+// behind a colon it is a sign.
 func (pat *Pattern) parseRange(number func(string) (int64, bool), what string) *patternFault {
 	i := strings.IndexAny(pat.Text, ":-")
 	if i < 0 {
@@ -121,7 +122,10 @@ func (pat *Pattern) parseRange(number func(string) (int64, bool), what string) *
 	if lo != "" {
 		pat.Min, ok = number(lo)
 	}
-	if hi != "" {
+	if rest, negative := strings.CutPrefix(hi, "-"); negative && pat.Text[i] == ':' {
+		pat.Max, ok2 = number(rest)
+		pat.Max = -pat.Max
+	} else if hi != "" {
 		pat.Max, ok2 = number(hi)
 	}
 	if !ok || !ok2 || pat.Min > pat.Max {

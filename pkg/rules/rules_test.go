@@ -107,6 +107,7 @@ func TestConditions(t *testing.T) {
 		{"{ int(1),div(0) 9223372036854775807 }", true},
 		{"{ int(0),not } { int(2),even } { int(3),bool }", true},
 		{"{ int(5),neg,cpl 4 }", true},
+		{"{ int(-1) lt 0 } !{ int(0) lt 0 } { int(-1) :-1 } !{ int(0) :-1 }", true},
 		{"{ bool(1),iif(yes,no) yes }", true},
 		{"{ bin(00ff10) -m bin 00ff10 }", true},
 		{"{ bin(00ff10) -m str 00FF10 }", true},
