@@ -41,10 +41,13 @@ func (b *Batch) Recv(fd int, p []byte) int { return b.add(opRecv, fd, p) }
 // Send adds a send of p and returns its place for Result.
 func (b *Batch) Send(fd int, p []byte) int { return b.add(opSend, fd, p) }
 
-// Close adds a close. The order of operations on one descriptor is not kept.
+// Close adds a close. Operations on one descriptor must not depend on their order.
 func (b *Batch) Close(fd int) int { return b.add(opClose, fd, nil) }
 
 func (b *Batch) add(opcode uint8, fd int, p []byte) int {
+	if len(b.ops) == BatchSize {
+		panic("evloop: batch is full")
+	}
 	b.ops = append(b.ops, operation{p: p, fd: int32(fd), result: pending, opcode: opcode})
 	return len(b.ops) - 1
 }
@@ -56,11 +59,12 @@ func (b *Batch) Len() int { return len(b.ops) }
 func (b *Batch) Do() {
 	// One system call is one system call either way, and cheaper without the ring.
 	if b.ring != nil && len(b.ops) > 1 {
-		if b.ring.do(b.ops) == nil {
-			return
+		switch err := b.ring.do(b.ops); err {
+		case nil:
+		case unix.EAGAIN, unix.ENOMEM, unix.EBUSY: // better luck next time
+		default:
+			b.close()
 		}
-		b.ring.close()
-		b.ring = nil
 	}
 	for i := range b.ops {
 		if o := &b.ops[i]; o.result == pending {

@@ -88,6 +88,8 @@ func testBatch(t *testing.T, b *Batch) {
 	stuffed := b.Send(from[3], make([]byte, 4096))
 	invalid := b.Recv(1<<20, got[2][:])
 	fine := b.Send(from[4], []byte("hello"))
+	much := make([]byte, 4<<20)
+	short := b.Send(from[7], much)
 	gone := b.Close(from[5])
 	b.Do()
 	want(empty, 0, unix.EAGAIN)
@@ -97,6 +99,9 @@ func testBatch(t *testing.T, b *Batch) {
 	want(invalid, 0, unix.EBADF)
 	want(fine, 5, nil)
 	want(gone, 0, nil)
+	if n, err := b.Result(short); n <= 0 || n >= len(much) || err != nil {
+		t.Errorf("send of more than fits: %d, %v", n, err)
+	}
 	if n, err := Read(to[5], got[5][:]); n != 0 || err != nil {
 		t.Errorf("the other side of a closed socket reads %d, %v", n, err)
 	}

@@ -93,7 +93,7 @@ func Unsent(fd int) int {
 
 // Buffer holds bytes that were read and could not be written on yet.
 type Buffer struct {
-	data       [scratchSize]byte
+	data       [BufferSize]byte
 	start, end int
 }
 

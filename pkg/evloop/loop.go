@@ -34,13 +34,14 @@ type Task interface {
 	Continue()
 }
 
+// BufferSize is the length of Scratch and of a Buffer, bytes.
+const BufferSize = 32 << 10
+
 const (
-	batch       = 256      // events taken by one epoll_wait
-	scratchSize = 32 << 10 // bytes; see Scratch
-	modeET      = unix.EPOLLET
-	patience    = 8 // ms; see wait. Less than the scheduler's time slice of 10
-	// spareProcessors run what is not a loop: control connections, checks, the
-	// garbage collector.
+	batch    = 256 // events taken by one epoll_wait
+	modeET   = unix.EPOLLET
+	patience = 8 // ms; see wait
+	// spareProcessors run what is not a loop: control connections and checks.
 	spareProcessors = 2
 )
 
@@ -98,8 +99,9 @@ func New() (*Loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, scratchSize), batch: newBatch(), count: new(Pipes)}
+	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, BufferSize), batch: newBatch(), count: new(Pipes)}
 	if _, err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
+		l.batch.close()
 		_ = unix.Close(epfd)
 		_ = unix.Close(wakefd)
 		return nil, err
@@ -116,7 +118,8 @@ func (l *Loop) Turn() uint64 { return l.turn }
 // Scratch is a buffer of 32 KiB that any handler may use until it returns.
 func (l *Loop) Scratch() []byte { return l.scratch }
 
-// Batch is an empty batch that any handler may use until it returns.
+// Batch is an empty batch that any handler may use until it returns or closes a
+// descriptor.
 func (l *Loop) Batch() *Batch {
 	l.batch.Reset()
 	return l.batch
@@ -170,19 +173,24 @@ func (l *Loop) Unregister(fd int, w Watch) {
 // epoll.
 func (l *Loop) Close(fd int, w Watch) {
 	l.forget(w)
-	l.closing = append(l.closing, int32(fd))
+	if l.closing = append(l.closing, int32(fd)); len(l.closing) == BatchSize {
+		l.closeAll()
+	}
+}
+
+// CloseNow is Close without waiting for the end of the turn.
+func (l *Loop) CloseNow(fd int, w Watch) {
+	l.forget(w)
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }
 
 func (l *Loop) closeAll() {
-	for len(l.closing) > 0 {
-		n := min(len(l.closing), BatchSize)
-		b := l.Batch()
-		for _, fd := range l.closing[:n] {
-			b.Close(int(fd))
-		}
-		b.Do()
-		l.closing = l.closing[:copy(l.closing, l.closing[n:])]
+	b := l.Batch()
+	for _, fd := range l.closing {
+		b.Close(int(fd))
 	}
+	b.Do()
+	l.closing = l.closing[:0]
 }
 
 func (l *Loop) add(fd int, events uint32, h Handler) (Watch, error) {
@@ -242,7 +250,9 @@ func (l *Loop) Run() error {
 		}
 		l.wheel.advance(l.now)
 		l.runReady()
-		l.closeAll()
+		if len(l.closing) > 0 {
+			l.closeAll()
+		}
 	}
 	return nil
 }
@@ -268,6 +278,9 @@ func (l *Loop) wait(events *[batch]unix.EpollEvent, timeout int) (int, error) {
 		if n > 0 || brief == timeout {
 			return int(n), nil
 		}
+		if timeout > 0 {
+			timeout -= brief
+		}
 	}
 	began := time.Now()
 	n, err := unix.EpollWait(l.epfd, events[:], timeout)
@@ -275,12 +288,12 @@ func (l *Loop) wait(events *[batch]unix.EpollEvent, timeout int) (int, error) {
 	return n, err
 }
 
-// ShareProcessors lets loops goroutines run Loops and leaves processors to others:
-// a busy loop keeps its own while it waits (runtime.GOMAXPROCS).
+// ShareProcessors lets loops goroutines run Loops and leaves processors to others
+// (runtime.GOMAXPROCS): a busy loop keeps its own while it waits, and the garbage
+// collector takes up to a quarter of all to itself while it marks.
 func ShareProcessors(loops int) {
-	if n := loops + spareProcessors; runtime.GOMAXPROCS(0) < n {
-		runtime.GOMAXPROCS(n)
-	}
+	n := (loops+spareProcessors)*4/3 + 1
+	runtime.GOMAXPROCS(max(n, runtime.GOMAXPROCS(0)))
 }
 
 func (l *Loop) tick() { l.now = time.Since(l.start).Milliseconds() }

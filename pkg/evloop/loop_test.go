@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -74,7 +75,7 @@ func TestExpiredTimerMayStopAndSetOthers(t *testing.T) {
 		l.SetTimer(&c, 10, expireFunc(func() { order = append(order, "c") }))
 	}))
 	l.wheel.advance(10)
-	if b.Active() && !c.Active() {
+	if b.Active() || !c.Active() {
 		t.Errorf("b active = %v, c active = %v", b.Active(), c.Active())
 	}
 	l.wheel.advance(11)
@@ -110,8 +111,7 @@ func on[T any](l *Loop, f func() T) T {
 	return <-ch
 }
 
-// echoServer accepts on the loop, reads until the end of stream and says how many
-// bytes came with which sum.
+// TestAcceptConnectReadOverLoopback accepts on the loop, connects to it and reads until the end of the stream.
 func TestAcceptConnectReadOverLoopback(t *testing.T) {
 	l := runLoop(t)
 	lfd, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), ListenOptions{})
@@ -286,6 +286,27 @@ func TestListenRefusesTakenAddress(t *testing.T) {
 	addr, _, _ := ListenAddr(fd)
 	if got, err := Listen(addr, ListenOptions{}); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("Listen(%s) = %d, %v, want EADDRINUSE", addr, got, err)
+	}
+}
+
+// TestTimerOfBusyLoop: the wait without the scheduler is no addition to the other
+// one.
+func TestTimerOfBusyLoop(t *testing.T) {
+	l := runLoop(t)
+	const after = patience + 2 // ms
+	best := time.Hour
+	for range 10 {
+		fired := make(chan time.Duration, 1)
+		var timer Timer
+		l.Post(func() {
+			l.busy = true
+			begin := time.Now()
+			l.SetTimer(&timer, l.Now()+after, expireFunc(func() { fired <- time.Since(begin) }))
+		})
+		best = min(best, <-fired)
+	}
+	if best >= (after+patience/2)*time.Millisecond {
+		t.Errorf("a timer of %d ms took %v at best", after, best)
 	}
 }
 

@@ -11,12 +11,13 @@ import (
 // system calls at once. All its operations are such that the kernel completes them
 // while they are submitted, so nothing is ever in flight between two calls.
 type uring struct {
-	fd                     int
-	memory, entries        []byte // mapped
-	sqTail, cqHead, cqTail *uint32
-	sqMask, cqMask         uint32
-	sqes                   []submission
-	cqes                   []completion
+	fd              int
+	memory, entries []byte // mapped
+	sqHead, sqTail  *uint32
+	cqHead, cqTail  *uint32
+	sqMask, cqMask  uint32
+	sqes            []submission
+	cqes            []completion
 }
 
 // submission is struct io_uring_sqe of linux/io_uring.h.
@@ -83,7 +84,7 @@ func newUring(n uint32) (*uring, error) {
 		return nil, err
 	}
 	at := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&u.memory[offset])) }
-	u.sqTail, u.cqHead, u.cqTail = at(p.sq.tail), at(p.cq.head), at(p.cq.tail)
+	u.sqHead, u.sqTail, u.cqHead, u.cqTail = at(p.sq.head), at(p.sq.tail), at(p.cq.head), at(p.cq.tail)
 	u.sqMask, u.cqMask = *at(p.sq.mask), *at(p.cq.mask)
 	u.sqes = unsafe.Slice((*submission)(unsafe.Pointer(&u.entries[0])), p.sqEntries)
 	u.cqes = unsafe.Slice((*completion)(unsafe.Pointer(&u.memory[p.cq.cqes])), p.cqEntries)
@@ -99,8 +100,8 @@ func mapRing(fd int, offset int64, size uint32) ([]byte, error) {
 	return unix.Mmap(fd, offset, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 }
 
-// do makes the operations and notes their results. On an error some may still be
-// pending, none of which the kernel has begun, and the ring is of no more use.
+// do makes the operations and notes their results. Those that are still pending then
+// were not begun: after an error, or because a signal interrupted them.
 func (u *uring) do(ops []operation) error {
 	tail := *u.sqTail
 	for i := range ops {
@@ -124,6 +125,8 @@ func (u *uring) do(ops []operation) error {
 		case errno == 0:
 			unsent -= int(n)
 		case errno != unix.EINTR:
+			u.reap(ops)
+			atomic.StoreUint32(u.sqTail, atomic.LoadUint32(u.sqHead)) // takes back what the kernel has not taken
 			return errno
 		}
 		unanswered -= u.reap(ops)
@@ -138,7 +141,9 @@ func (u *uring) reap(ops []operation) int {
 	n := int(tail - head)
 	for ; head != tail; head++ {
 		c := &u.cqes[head&u.cqMask]
-		ops[c.userData].result = c.result
+		if o := &ops[c.userData]; c.result != -int32(unix.EINTR) {
+			o.result = c.result
+		}
 	}
 	atomic.StoreUint32(u.cqHead, head)
 	return n

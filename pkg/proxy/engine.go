@@ -91,10 +91,7 @@ func Start(conf *config.Config, opt Options) (*Engine, error) {
 	}
 	e.watch = newWatcher(ctx, opt.Resolver, opt.Log)
 	e.watch.endSessions = e.endSessions
-	threads := conf.Global.NbThread
-	if threads <= 0 {
-		threads = runtime.NumCPU()
-	}
+	threads := loops(conf)
 	evloop.ShareProcessors(threads)
 	for range threads {
 		if err := e.addWorker(); err != nil {
@@ -107,6 +104,14 @@ func Start(conf *config.Config, opt Options) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// loops is how many loops conf asks for: "nbthread", or one for each usable CPU.
+func loops(conf *config.Config) int {
+	if n := conf.Global.NbThread; n > 0 {
+		return n
+	}
+	return min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) // the latter knows of CPU quotas
 }
 
 // addWorker starts a loop; it ends with Stop.

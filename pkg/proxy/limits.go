@@ -7,9 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reservedFiles are descriptors for other things than sessions: loops, control
-// connections, log sinks.
-const reservedFiles = 256
+const (
+	// reservedFiles are descriptors for other things than sessions: control
+	// connections, log sinks, connections that close at the end of a turn.
+	reservedFiles = 256
+	// loopFiles are the descriptors of a loop: epoll, eventfd, io_uring.
+	loopFiles = 3
+)
 
 // defaultHardLimit is what "fd-hard-limit" is unless set.
 const defaultHardLimit = 1 << 20
@@ -124,10 +128,10 @@ func fileBound(g *config.Global, system uint64) (bound uint64, advice string, ow
 	return n, `raise "ulimit-n"`, true, nil
 }
 
-// fixedFiles is how many descriptors are needed beside those of connections:
+// fixedFiles is how many descriptors are needed beside those of connections: loops,
 // listeners, and a connection to each server that is checked.
 func fixedFiles(conf *config.Config) int {
-	n, checks := reservedFiles, 0
+	n, checks := reservedFiles+loopFiles*loops(conf), 0
 	for _, p := range conf.Proxies {
 		n += len(p.Binds)
 		for i := range p.Servers {

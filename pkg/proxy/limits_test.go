@@ -8,7 +8,7 @@ import (
 )
 
 func TestLimitsWithin(t *testing.T) {
-	const fixed = reservedFiles
+	const fixed = reservedFiles + loopFiles // with one thread
 	tests := []struct {
 		name    string
 		global  config.Global
@@ -26,9 +26,9 @@ func TestLimitsWithin(t *testing.T) {
 		{"derived from fd-hard-limit", config.Global{FDHardLimit: fixed + 500}, 10000, 200, 50, "", false},
 		{"derived, at most a million files", config.Global{Maxpipes: 1}, 1 << 40, (1<<20 - fixed - 2) / 2, 1, "", false},
 		{"derived from ulimit-n", config.Global{UlimitN: fixed + 500}, 10000, 200, 50, "", false},
-		{"system too low", config.Global{Maxconn: 1000}, 2000, 0, 0, "maxconn 1000 needs 2258 files, the limit is 2000; lower \"maxconn\", or raise LimitNOFILE=", true},
+		{"system too low", config.Global{Maxconn: 1000}, 2000, 0, 0, "maxconn 1000 needs 2261 files, the limit is 2000; lower \"maxconn\", or raise LimitNOFILE=", true},
 		{"pipes take what is left", config.Global{Maxconn: 1000}, fixed + 2100, 1000, 50, "", false},
-		{"too low with pipes", config.Global{Maxconn: 1000, Maxpipes: 100}, 2300, 0, 0, "maxconn 1000 with 100 pipes needs 2456 files, the limit is 2300; lower \"maxconn\" or \"maxpipes\", or raise", true},
+		{"too low with pipes", config.Global{Maxconn: 1000, Maxpipes: 100}, 2300, 0, 0, "maxconn 1000 with 100 pipes needs 2459 files, the limit is 2300; lower \"maxconn\" or \"maxpipes\", or raise", true},
 		{"fd-hard-limit too low", config.Global{Maxconn: 1000, FDHardLimit: 2000}, 10000, 0, 0, `raise "fd-hard-limit"`, true},
 		{"ulimit-n too low", config.Global{Maxconn: 1000, UlimitN: fixed + 1000}, 10000, 400, 100, `raise "ulimit-n"; going on with maxconn 400`, false},
 		{"ulimit-n too high", config.Global{UlimitN: 20000}, 10000, 0, 0, "ulimit-n 20000 is more than the limit of 10000 files", true},
@@ -36,6 +36,7 @@ func TestLimitsWithin(t *testing.T) {
 		{"nothing left", config.Global{LaxLimits: true}, 100, 0, 0, "too low", true},
 	}
 	for _, tt := range tests {
+		tt.global.NbThread = 1
 		l, err := limitsWithin(&config.Config{Global: tt.global}, 0, tt.system)
 		said := l.warning
 		if err != nil {

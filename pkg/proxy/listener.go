@@ -189,7 +189,7 @@ const (
 func (a *acceptor) Event(evloop.Events) {
 	turn := a.w.loop.Turn()
 	if turn == a.turn+1 {
-		a.take = min(2*a.take, acceptBatch)
+		a.take = min(2*max(a.take, 1), acceptBatch)
 	} else {
 		a.take = 1
 	}

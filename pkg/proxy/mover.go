@@ -1,11 +1,13 @@
 package proxy
 
+import "github.com/sluice-lb/sluice/pkg/evloop"
+
 const (
 	// moverSlots is how many reads are made together, as many as make the share of
 	// each in the system call small.
 	moverSlots = 32
 	// moverSlot is the most that one read takes, bytes.
-	moverSlot = 32 << 10
+	moverSlot = evloop.BufferSize
 )
 
 // mover moves the bytes of a worker's relays. The sessions that have something to
@@ -33,8 +35,9 @@ type movedSession struct {
 type move struct {
 	of    *movedSession
 	half  int
-	place int // in the batch of writes; -1: there is nothing to write
-	p     []byte
+	p     []byte // read into, then what was read
+	write bool   // p is to be written on
+	place int    // in the batch of writes
 }
 
 // add has the session move what it can, at the end of this turn.
@@ -82,7 +85,7 @@ func (m *mover) plan(s *session) {
 	g.s = s
 	for i := range s.half {
 		if g.moved[i] = s.advance(m.w.loop, i); g.moved[i].read {
-			m.moves[m.reads] = move{of: g, half: i, place: -1, p: m.area[m.reads*moverSlot:][:moverSlot]}
+			m.moves[m.reads] = move{of: g, half: i, p: m.area[m.reads*moverSlot:][:moverSlot]}
 			m.reads++
 		}
 	}
@@ -113,7 +116,7 @@ func (m *mover) read(moves []move) {
 		n, err := b.Result(i)
 		res, ok := v.of.s.received(m.w.loop, v.half, n, err)
 		if v.of.moved[v.half] = res; ok {
-			v.place, v.p = 0, v.p[:n]
+			v.write, v.p = true, v.p[:n]
 		}
 	}
 }
@@ -121,14 +124,14 @@ func (m *mover) read(moves []move) {
 func (m *mover) write(moves []move) {
 	b := m.w.loop.Batch()
 	for i := range moves {
-		if v := &moves[i]; v.place >= 0 {
+		if v := &moves[i]; v.write {
 			v.place = b.Send(int(v.of.s.ends[1-v.half].fd), v.p)
 		}
 	}
 	b.Do()
 	for i := range moves {
 		v := &moves[i]
-		if v.place < 0 {
+		if !v.write {
 			continue
 		}
 		n, err := b.Result(v.place)

@@ -53,12 +53,18 @@ func (e *endpoint) Event(ev evloop.Events) {
 	e.s.step(e)
 }
 
-// close closes the connection if there is one.
+// close closes the connection if there is one: at once if what it held, a source
+// port or a place at the server, is another session's in a moment.
 func (e *endpoint) close(l *evloop.Loop) {
-	if e.fd >= 0 {
+	switch s := e.s; {
+	case e.fd < 0:
+		return
+	case e == &s.ends[serverEnd] && (s.borrowed != 0 || s.srv != nil && s.srv.limited.Load()):
+		l.CloseNow(int(e.fd), e.watch)
+	default:
 		l.Close(int(e.fd), e.watch)
-		e.fd = -1
 	}
+	e.fd = -1
 }
 
 // sent notes that bytes were written to e.
@@ -73,7 +79,7 @@ type half struct {
 	held  *evloop.Buffer // read and not yet written; nil: none
 	pipe  *evloop.Pipe   // while a large flow is spliced
 	bytes int64          // taken from the source
-	full  uint8          // consecutive reads that filled the scratch buffer
+	full  uint8          // consecutive reads that filled the buffer
 	// spliceAt is how many of them make the flow a spliced one; 0: it is always copied.
 	spliceAt uint8
 	eof      bool // the source sent FIN
@@ -92,7 +98,8 @@ type relay struct {
 }
 
 const (
-	// turnReads bounds what one direction moves in one turn of the loop, in reads.
+	// turnReads bounds the reads, or fills of a pipe, of one direction in one turn
+	// of the loop.
 	turnReads = 16
 	// spliceAfter is how many full reads in a row mark a large flow.
 	spliceAfter = 4
@@ -129,35 +136,47 @@ type progress struct {
 	read bool  // nothing hinders a read into memory
 }
 
-// advance writes what waits in half i and moves on a flow that is spliced.
+// advance writes what waits in half i and, if it is spliced, moves on what comes
+// next.
 func (r *relay) advance(l *evloop.Loop, i int) progress {
 	h, src, dst := &r.half[i], &r.ends[i], &r.ends[1-i]
-	for range turnReads {
-		if h.waiting() {
-			if !dst.writable {
-				return progress{}
-			}
-			if err := h.flush(l, dst); err != nil {
-				return progress{err: err, end: 1 - i}
-			}
-			if h.waiting() {
-				return progress{}
-			}
-			src.last = l.Now() // its time to send begins again
-		}
-		if h.eof || h.cut || !src.readable || !dst.writable {
-			h.calm(l)
-			return progress{}
-		}
-		if h.pipe == nil {
-			return progress{read: true}
-		}
-		n, err := h.pipe.Fill(int(src.fd))
-		if res, ok := r.received(l, i, n, err); !ok {
-			return res
-		}
+	if res, ok := r.flushed(l, i); !ok {
+		return res
+	}
+	if h.eof || h.cut || !src.readable || !dst.writable {
+		h.calm(l)
+		return progress{}
+	}
+	if h.pipe == nil {
+		return progress{read: true}
+	}
+	n, err := h.pipe.Fill(int(src.fd))
+	if res, ok := r.received(l, i, n, err); !ok {
+		return res
+	}
+	if res, ok := r.flushed(l, i); !ok {
+		return res
 	}
 	return progress{more: true}
+}
+
+// flushed writes what waits in half i. It reports whether nothing waits any more.
+func (r *relay) flushed(l *evloop.Loop, i int) (res progress, ok bool) {
+	h, src, dst := &r.half[i], &r.ends[i], &r.ends[1-i]
+	switch {
+	case !h.waiting():
+		return progress{}, true
+	case !dst.writable:
+		return progress{}, false
+	}
+	if err := h.flush(l, dst); err != nil {
+		return progress{err: err, end: 1 - i}, false
+	}
+	if h.waiting() {
+		return progress{}, false
+	}
+	src.last = l.Now() // its time to send begins again
+	return progress{}, true
 }
 
 // received notes the outcome of a read from end i. It reports whether there are

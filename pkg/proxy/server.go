@@ -18,6 +18,7 @@ type server struct {
 	// lastPort is the port the last client connected to, which relative ports
 	// refer to when the server is probed.
 	lastPort atomic.Int32
+	limited  atomic.Bool             // limits.maxconn is set
 	watcher  atomic.Pointer[watcher] // told about failed attempts
 
 	// Guarded by backend.mu.
@@ -52,6 +53,7 @@ func (s *server) configure(conf *config.Server, index int, found map[string]neti
 	s.conf, s.index, s.backup = conf, index, conf.Backup
 	if old == nil || limitsOf(old) != limitsOf(conf) {
 		s.limits = limitsOf(conf)
+		s.limited.Store(s.limits.maxconn > 0)
 	}
 	s.adopt(old, conf, moved)
 	var known *target

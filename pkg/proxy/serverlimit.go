@@ -37,6 +37,7 @@ func (s *server) setMaxconn(n int) {
 		s.limits.minconn = n
 	}
 	s.limits.maxconn = n
+	s.limited.Store(n > 0)
 	s.backend.settleQueues()
 }
 

@@ -69,7 +69,7 @@ type session struct {
 	gen          uint32 // counts the uses of this memory
 	borrowed     uint16 // source port of route's pool; 0: none
 	state        state
-	deferred     bool // on the loop's list of tasks
+	deferred     bool // on the loop's list of tasks, or the mover's
 	logged       bool
 	redispatched bool
 	choice       bool   // there were other servers to pick when this one was
