@@ -181,7 +181,7 @@ func (st *stage) settle() {
 		}
 		slices.Sort(st.served[st.sorted:])
 		return fe.SessionsTotal == int64(len(st.clients)) && be.SessionsTotal == fe.SessionsTotal &&
-			fe.SessionsCur == live && be.SessionsCur == placed &&
+			fe.SessionsCur == live && be.SessionsCur == live && be.SessionsCur == placed &&
 			served == int64(len(st.served)) && current == atServers
 	})
 }

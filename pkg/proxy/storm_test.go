@@ -94,16 +94,22 @@ func TestReloadStorm(t *testing.T) {
 			}
 		})
 	}
+	var began sync.WaitGroup
 	for i := range 20 {
 		c, err := net.DialTimeout("tcp", bind.String(), patience)
 		if err != nil {
 			t.Fatal(err)
 		}
+		began.Add(1)
 		clients.Go(func() {
 			defer c.Close()
 			for n := 0; !stop.Load(); n++ {
 				_ = c.SetDeadline(time.Now().Add(patience))
-				if err := echoLine(c, n); err != nil {
+				err := echoLine(c, n)
+				if n == 0 {
+					began.Done()
+				}
+				if err != nil {
 					t.Errorf("kept connection %d, exchange %d: %v", i, n, err)
 					return
 				}
@@ -122,6 +128,7 @@ func TestReloadStorm(t *testing.T) {
 			}
 		}
 	}
+	began.Wait()
 	reload(100) // what grows once is no leak
 	files, heap, threads := openFiles(t), liveHeap(), runtime.NumGoroutine()
 	reload(stormReloads())
