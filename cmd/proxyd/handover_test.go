@@ -68,25 +68,11 @@ func discardLog(t *testing.T) string {
 
 // echo is a server that greets with a line and sends back what it gets.
 func echo(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				fmt.Fprintln(c, "hello")
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
-	return l.Addr().String()
+	t.Helper()
+	return serveEach(t, func(c net.Conn) {
+		fmt.Fprintln(c, "hello")
+		_, _ = io.Copy(c, c)
+	})
 }
 
 // begin starts a process on the site, proxyd or haproxy, and returns when it

@@ -136,6 +136,16 @@ func freePort(t *testing.T) int {
 // greeter serves connections with one line, its name, until the peer closes.
 func greeter(t *testing.T, name string) string {
 	t.Helper()
+	return serveEach(t, func(c net.Conn) {
+		fmt.Fprint(c, name)
+		_, _ = io.Copy(io.Discard, c)
+	})
+}
+
+// serveEach serves each connection on a goroutine, until the test ends, and returns
+// the address.
+func serveEach(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -149,8 +159,7 @@ func greeter(t *testing.T, name string) string {
 			}
 			go func() {
 				defer c.Close()
-				fmt.Fprint(c, name)
-				_, _ = io.Copy(io.Discard, c)
+				serve(c)
 			}()
 		}
 	}()

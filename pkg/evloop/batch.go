@@ -52,9 +52,6 @@ func (b *Batch) add(opcode uint8, fd int, p []byte) int {
 	return len(b.ops) - 1
 }
 
-// Len is the number of operations added.
-func (b *Batch) Len() int { return len(b.ops) }
-
 // Do makes the operations that were added since Reset.
 func (b *Batch) Do() {
 	// One system call is one system call either way, and cheaper without the ring.
@@ -83,7 +80,7 @@ func (o *operation) do() {
 	case opSend:
 		n, err = Send(int(o.fd), o.p)
 	case opClose:
-		err = unix.Close(int(o.fd))
+		err = rawClose(int(o.fd))
 	}
 	o.result = int32(n)
 	if errno, ok := err.(unix.Errno); ok {

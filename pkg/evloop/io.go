@@ -27,6 +27,13 @@ func rawSetsockopt(fd, level, opt, value int) error {
 	return nil
 }
 
+func rawClose(fd int) error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 func rawEpollAdd(epfd, fd int, ev *unix.EpollEvent) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epfd), unix.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
 	if errno != 0 {
@@ -40,10 +47,15 @@ func rawEpollAdd(epfd, fd int, ev *unix.EpollEvent) error {
 //
 // It is recvfrom(2), which costs less than read(2) and its way through the file
 // system's layer.
-func Read(fd int, p []byte) (n int, err error) {
+func Read(fd int, p []byte) (n int, err error) { return recv(fd, p, 0) }
+
+// Peek reads what waits at fd and leaves it there; n and err are those of Read.
+func Peek(fd int, p []byte) (n int, err error) { return recv(fd, p, unix.MSG_PEEK|unix.MSG_DONTWAIT) }
+
+func recv(fd int, p []byte, flags uintptr) (n int, err error) {
 	for {
 		r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
-			uintptr(len(p)), 0, 0, 0)
+			uintptr(len(p)), flags, 0, 0)
 		if errno == 0 {
 			return int(r), nil
 		}

@@ -181,7 +181,7 @@ func (l *Loop) Close(fd int, w Watch) {
 // CloseNow is Close without waiting for the end of the turn.
 func (l *Loop) CloseNow(fd int, w Watch) {
 	l.forget(w)
-	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	_ = rawClose(fd)
 }
 
 func (l *Loop) closeAll() {

@@ -26,35 +26,28 @@ func (e *Engine) sessionCommands() []ctl.Command {
 	}
 }
 
-// onWorkers has each loop run f, one after the other, while ctx lasts.
-func (e *Engine) onWorkers(ctx context.Context, f func(thread int, w *worker)) error {
-	for i, w := range e.workers {
-		done := make(chan struct{})
-		if !w.loop.Post(func() { f(i, w); close(done) }) {
-			continue
-		}
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// run has the worker's loop run f, and waits for that while ctx lasts. Nothing is run
+// if the loop has ended. After an error f may still run.
+func (w *worker) run(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	if !w.loop.Post(func() { f(); close(done) }) {
+		return nil
 	}
-	return nil
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // showSess lists the sessions, the oldest of each loop first.
 func (e *Engine) showSess(ctx context.Context, _ *ctl.Request, out io.Writer) error {
-	var text string
-	for i := range e.workers {
+	for i, w := range e.workers {
 		// Written between the loops: a client that does not read must hold none up.
-		got := make(chan string, 1)
-		if !e.workers[i].loop.Post(func() { got <- e.workers[i].describe(i) }) {
-			continue
-		}
-		select {
-		case text = <-got:
-		case <-ctx.Done():
-			return ctx.Err()
+		var text string
+		if err := w.run(ctx, func() { text = w.describe(i) }); err != nil {
+			return err
 		}
 		if _, err := io.WriteString(out, text); err != nil {
 			return err
@@ -152,20 +145,22 @@ func (e *Engine) shutdownSession(ctx context.Context, req *ctl.Request, _ io.Wri
 	if id == 0 {
 		return answer("Session pointer expected (use 'show sess').")
 	}
-	found := false
-	err := e.onWorkers(ctx, func(_ int, w *worker) {
-		for s := w.sessions; s != nil && !found; s = s.next {
-			if s.id() == id {
-				found = true
-				s.finish(byKill, s.phase())
-				return
+	for _, w := range e.workers {
+		found := false
+		err := w.run(ctx, func() {
+			for s := w.sessions; s != nil && !found; s = s.next {
+				if s.id() == id {
+					found = true
+					s.finish(byKill, s.phase())
+					return
+				}
 			}
+		})
+		if err != nil || found {
+			return err
 		}
-	})
-	if err == nil && !found {
-		err = answer("No such session (use 'show sess').")
 	}
-	return err
+	return answer("No such session (use 'show sess').")
 }
 
 // clearCounters clears the greatest values, and with all the counters too. What is

@@ -38,11 +38,10 @@ func (p *proxyStats) addBytes(in, out int64) {
 }
 
 // peak notes the number of concurrent sessions n.
-func (p *proxyStats) peak(n int64) {
-	for {
-		old := p.peakSessions.Load()
-		if n <= old || p.peakSessions.CompareAndSwap(old, n) {
-			return
-		}
+func (p *proxyStats) peak(n int64) { raise(&p.peakSessions, n) }
+
+// raise makes the greatest value n if it was less.
+func raise(greatest *atomic.Int64, n int64) {
+	for old := greatest.Load(); n > old && !greatest.CompareAndSwap(old, n); old = greatest.Load() {
 	}
 }

@@ -124,9 +124,7 @@ func TestChecksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most, all atomic.Int64
 		w := newWard(conf, func(ctx context.Context, _ string) check.Result {
-			n := now.Add(1)
-			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
-			}
+			raise(&most, now.Add(1))
 			all.Add(1)
 			<-ctx.Done()
 			now.Add(-1)

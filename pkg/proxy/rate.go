@@ -45,9 +45,7 @@ func (r *rate) add(now int64) {
 	if now-r.begin.Load() >= 1000 {
 		r.roll(now)
 	}
-	n := r.curr.Add(1)
-	for old := r.peak.Load(); n > old && !r.peak.CompareAndSwap(old, n); old = r.peak.Load() {
-	}
+	raise(&r.peak, r.curr.Add(1))
 }
 
 // roll enters the second that now falls into.

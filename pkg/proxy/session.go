@@ -201,7 +201,7 @@ func (s *session) Continue() {
 	}
 }
 
-// settle goes on after both halves moved what they could for now.
+// settle draws the conclusions from how far both halves came.
 func (s *session) settle(moved *[2]progress) {
 	more := false
 	for i, res := range moved {
