@@ -16,6 +16,9 @@ import (
 // Limits of the image and of a boot.
 const (
 	maxInitToVIP = 3 * time.Second
+	// The limit holds where the kernel reaches init within this time; an emulated
+	// machine whose processor is slower, or shared, gets more in proportion.
+	quickKernel  = 4 * time.Second
 	maxInitramfs = 32 << 20 // bytes, compressed
 )
 
@@ -52,8 +55,9 @@ func storyBoot(t *testing.T, a *appliance) {
 		a.boot.initToTCP.Round(time.Millisecond), float64(size)/(1<<20))
 	t.Logf("the machine's own account:\n%s", a.mustSh(t, "sluice boot"))
 	t.Logf("memory:\n%s", a.mustSh(t, "free"))
-	if a.boot.initToTCP > maxInitToVIP {
-		t.Errorf("the VIP answers %s after init's start, want at most %s", a.boot.initToTCP, maxInitToVIP)
+	limit := time.Duration(float64(maxInitToVIP) * max(1, a.boot.kernel.Seconds()/quickKernel.Seconds()))
+	if a.boot.initToTCP > limit {
+		t.Errorf("the VIP answers %s after init's start, want at most %s (the kernel took %s)", a.boot.initToTCP, limit, a.boot.kernel)
 	}
 	if size > maxInitramfs {
 		t.Errorf("initramfs has %d bytes, want at most %d", size, maxInitramfs)
