@@ -114,4 +114,27 @@ enable health b/s3
 disable health b/s1
 show servers state b
 enable health b/s1
+set server b/s3 state drain
+disable server b/s3
+show servers state b
+enable server b/s3
+show servers state b
+set server b/s3 state drain
+enable server b/s3
+show servers state b
+set server b/s3 state drain
+set server b/s3 state maint
+show servers state b
+set server b/s3 state ready
+set weight b/s1 99999999999
+set weight b/s1 +5
+set weight b/s1 10
+set server b/s1 check-addr
+set server b/s1 check-addr x
+set server b/s3 check-addr 127.0.0.1
+set server b/s3 addr 127.0.0.3 port 99
+set server b/s4 state foo
+enable health b/s5
+disable health b/s5
+set maxconn server b/s1 x
 set server b/s1 health stopping`

@@ -25,8 +25,8 @@ func (e *Engine) serverCommands() []ctl.Command {
 		level            ctl.Level
 		run              serverCommand
 	}{
-		{"enable server", "<backend>/<server>", "end the maintenance of a server", ctl.LevelAdmin, setMaint(0)},
-		{"disable server", "<backend>/<server>", "put a server into maintenance", ctl.LevelAdmin, setMaint(forcedMaint)},
+		{"enable server", "<backend>/<server>", "end the maintenance of a server", ctl.LevelAdmin, enableServer},
+		{"disable server", "<backend>/<server>", "put a server into maintenance", ctl.LevelAdmin, disableServer},
 		{"enable health", "<backend>/<server>", "check a server again", ctl.LevelAdmin, enableHealth},
 		{"disable health", "<backend>/<server>", "check a server no more", ctl.LevelAdmin, disableHealth},
 		{"get weight", "<backend>/<server>", "report a server's weight", ctl.LevelUser, getWeight},
@@ -83,13 +83,16 @@ type answer string
 
 func (a answer) Error() string { return string(a) }
 
-func setMaint(to admin) serverCommand {
-	return func(e *Engine, s *server, _ []string, _ io.Writer) error {
-		e.watch.setAdmin(s, to, forcedMaint&^to, "")
-		return nil
-	}
+// enableServer ends maintenance and drain alike, as in HAProxy.
+func enableServer(e *Engine, s *server, _ []string, _ io.Writer) error {
+	return setState(e, s, "ready")
 }
 
+func disableServer(e *Engine, s *server, _ []string, _ io.Writer) error {
+	return setState(e, s, "maint")
+}
+
+// enableHealth has a server checked again, from where it was.
 func enableHealth(e *Engine, s *server, _ []string, _ io.Writer) error {
 	defer e.watch.lead(s)
 	return s.underLock(func() error {
@@ -101,6 +104,7 @@ func enableHealth(e *Engine, s *server, _ []string, _ io.Writer) error {
 	})
 }
 
+// disableHealth ends the checks of a server, which stays what it is.
 func disableHealth(e *Engine, s *server, _ []string, _ io.Writer) error {
 	defer e.watch.lead(s)
 	return s.underLock(func() error {
@@ -109,6 +113,7 @@ func disableHealth(e *Engine, s *server, _ []string, _ io.Writer) error {
 	})
 }
 
+// underLock runs f with backend.mu held.
 func (s *server) underLock(f func() error) error {
 	s.backend.mu.Lock()
 	defer s.backend.mu.Unlock()
@@ -123,6 +128,7 @@ func getWeight(_ *Engine, s *server, _ []string, w io.Writer) error {
 	return nil
 }
 
+// setWeight gives a server another weight at once, also while it warms up.
 func setWeight(e *Engine, s *server, args []string, _ io.Writer) error {
 	if args[0] == "" {
 		return answer("Require <weight> or <weight%>.")
@@ -141,11 +147,15 @@ func setWeight(e *Engine, s *server, args []string, _ io.Writer) error {
 	return err
 }
 
-// parseWeight reads a weight, or a share in per cent of the initial one.
+// parseWeight reads a weight, or a share in per cent of the initial one; text is not
+// empty.
 func parseWeight(text string, initial int, p *config.Proxy) (int, error) {
-	digits := len(text) - len(strings.TrimLeft(strings.TrimPrefix(text, "-"), "0123456789"))
-	n, err := strconv.Atoi(text[:digits])
-	rest := text[digits:]
+	unsigned := text
+	if text[0] == '-' || text[0] == '+' {
+		unsigned = text[1:]
+	}
+	rest := strings.TrimLeft(unsigned, "0123456789")
+	n, err := strconv.Atoi(strings.TrimSuffix(text, rest))
 	switch {
 	case err != nil:
 		return 0, answer("Empty weight string empty or preceded by garbage")
@@ -175,11 +185,13 @@ func dynamicWeights(p *config.Proxy) bool {
 	return true
 }
 
+// shutdownSessions ends the sessions that a server has.
 func shutdownSessions(e *Engine, s *server, _ []string, _ io.Writer) error {
 	e.endSessions(map[*server]bool{s: true}, byKill)
 	return nil
 }
 
+// setServer is "set server" with its many kinds.
 func setServer(e *Engine, s *server, args []string, w io.Writer) error {
 	switch args[0] {
 	case "weight":
@@ -200,21 +212,23 @@ func setServer(e *Engine, s *server, args []string, w io.Writer) error {
 	return answer("usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | health | ssl | state | weight")
 }
 
+// setState is what an operator wants of a server: each state ends the other ones.
 func setState(e *Engine, s *server, state string) error {
-	const all = forcedMaint | forcedDrain
 	switch state {
 	case "ready":
-		e.watch.setAdmin(s, 0, all, "")
+		e.watch.setAdmin(s, 0, forcedMaint|forcedDrain, "")
 	case "drain":
-		e.watch.setAdmin(s, forcedDrain, all&^forcedDrain, "")
+		e.watch.setAdmin(s, forcedDrain, forcedMaint, "")
 	case "maint":
-		e.watch.setAdmin(s, forcedMaint, 0, "")
+		e.watch.setAdmin(s, forcedMaint, forcedDrain, "")
 	default:
 		return answer("'set server <srv> state' expects 'ready', 'drain' and 'maint'.")
 	}
 	return nil
 }
 
+// setHealth makes a server's checks count as if they had found health; the next ones
+// go on from there.
 func setHealth(e *Engine, s *server, health string) error {
 	ops := map[string]operation{"up": opRunning, "stopping": opStopping, "down": opStopped}
 	op, known := ops[health]
@@ -232,6 +246,7 @@ func setHealth(e *Engine, s *server, health string) error {
 	return nil
 }
 
+// setCheckPort changes the port that checks go to.
 func setCheckPort(s *server, text string) error {
 	return s.underLock(func() error {
 		n, err := strconv.Atoi(text)
@@ -250,9 +265,20 @@ func setCheckPort(s *server, text string) error {
 	})
 }
 
+// setCheckAddr changes where checks go. A port that is refused leaves the address as
+// it was.
 func setCheckAddr(s *server, args []string) error {
-	if !hasCheck(s.conf) {
-		return answer("health checks are not enabled on this server")
+	err := s.underLock(func() error {
+		if !hasCheck(s.conf) {
+			return answer("health checks are not enabled on this server")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if args[0] == "" {
+		return answer("set server <b>/<s> check-addr requires an address and optionally a port.")
 	}
 	addr, err := netip.ParseAddr(args[0])
 	if err != nil {
@@ -325,6 +351,8 @@ func (t *target) portText() string {
 	return strconv.Itoa(t.port)
 }
 
+// stateHeader is version 1 of the format of server states (management guide, "show
+// servers state").
 const stateHeader = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight " +
 	"srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id " +
 	"srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n"
