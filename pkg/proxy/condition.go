@@ -46,7 +46,8 @@ type condition struct {
 	last     check.Result
 	fails    int64 // bad results while it was not down
 	downs    int64 // times it stopped
-	since    time.Time
+	since    time.Time     // of op, or when the counters were cleared
+	began    time.Time     // of op
 	downtime time.Duration // before since
 	unit     int           // shares for each unit of its weight, see warm
 
@@ -70,7 +71,7 @@ func (c *condition) enter(op operation, now time.Time) {
 	} else if op == opStopped {
 		c.downs++
 	}
-	c.op, c.since = op, now
+	c.op, c.since, c.began = op, now, now
 }
 
 // up reports whether the server may get connections, were it for its health.
@@ -101,14 +102,14 @@ func hasTrack(c *config.Server) bool {
 func (s *server) adopt(old, conf *config.Server, moved bool) {
 	now := time.Now()
 	if old == nil {
-		s.op, s.since, s.unit = opRunning, now, balance.Scale
+		s.op, s.since, s.began, s.unit = opRunning, now, now, balance.Scale
 		s.health = check.New(check.Defaults, !conf.Disabled)
 	}
 	if old == nil || old.Disabled != conf.Disabled {
 		s.admin &^= forcedMaint | configMaint
 		if conf.Disabled {
 			s.admin |= forcedMaint | configMaint
-			s.op, s.since = opStopped, now
+			s.op, s.since, s.began = opStopped, now, now
 		} else if old != nil && s.admin&anyMaint == 0 {
 			s.revive(now)
 		}

@@ -28,7 +28,7 @@ func (s *server) slowStart() time.Duration {
 func (s *server) comeUp(now time.Time) {
 	slow, age := s.slowStart(), time.Duration(0)
 	if s.op == opStopping {
-		age = now.Sub(s.since)
+		age = now.Sub(s.began)
 	}
 	if age >= slow {
 		s.enter(opRunning, now)
@@ -72,7 +72,7 @@ func (s *server) coldLimit(n int) int {
 	if s.op != opStarting {
 		return n
 	}
-	age, slow := time.Since(s.since).Truncate(time.Second), s.slowStart()
+	age, slow := time.Since(s.began).Truncate(time.Second), s.slowStart()
 	if age >= slow {
 		return n
 	}
@@ -88,7 +88,7 @@ func (w *watcher) heat(s *server) {
 		return
 	}
 	s.backend.mu.Lock()
-	warmsUp, age := s.op == opStarting, time.Since(s.since)
+	warmsUp, age := s.op == opStarting, time.Since(s.began)
 	s.backend.mu.Unlock()
 	c.stopWarmup()
 	if warmsUp {
@@ -127,7 +127,7 @@ func (s *server) warmFurther(now time.Time) (ended bool) {
 	if s.op != opStarting {
 		return false
 	}
-	age := now.Sub(s.since)
+	age := now.Sub(s.began)
 	if ended = age >= s.slowStart(); ended {
 		s.enter(opRunning, now)
 	}
@@ -135,6 +135,7 @@ func (s *server) warmFurther(now time.Time) (ended bool) {
 	return ended
 }
 
+// stopWarmup ends the steps of a warm-up. watcher.mu is held.
 func (c *care) stopWarmup() {
 	if c.warmup != nil {
 		c.warmup.Stop()

@@ -116,6 +116,19 @@ func TestWarmupIsInterrupted(t *testing.T) {
 			time.Sleep(1100 * time.Millisecond)
 			w.operate("b/s", opRunning)
 		}, "4/1 100/2 18/1"},
+		{"cleared counters", func(w *ward) {
+			w.operate("b/s", opStopped)
+			w.operate("b/s", opRunning)
+			time.Sleep(1100 * time.Millisecond)
+			w.backends["b"].clear(true)
+		}, "4/1 100/2 18/1"},
+		{"cleared counters, and a step", func(w *ward) {
+			w.operate("b/s", opStopped)
+			w.operate("b/s", opRunning)
+			time.Sleep(1100 * time.Millisecond)
+			w.backends["b"].clear(true)
+			time.Sleep(time.Second)
+		}, "6/1 100/2 32/2"},
 		{"down again", func(w *ward) {
 			w.operate("b/s", opStopped)
 			w.operate("b/s", opRunning)
