@@ -125,7 +125,7 @@ func (w *watcher) conclude(s *server, emptied bool, after consequence) {
 }
 
 // viaText tells of the server behind what happens to this one, as lines do. backend.mu
-// or watcher.order is held.
+// is held.
 func (s *server) viaText() string {
 	if s.via == "" {
 		return ""
@@ -150,9 +150,9 @@ func (w *watcher) follow(f *server) {
 
 	f.backend.mu.Lock()
 	f.root, f.followed, f.via = *state.judge(), judged, t.path()
+	via := f.viaText() // a reload may change it as soon as the lock is free
 	f.backend.mu.Unlock()
 
-	via := f.viaText()
 	var add admin
 	if state.admin&anyMaint != 0 {
 		add |= inheritedMaint

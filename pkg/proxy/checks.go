@@ -37,6 +37,13 @@ func (w *watcher) arrange(conf *config.Config, backends map[string]*backend) {
 			if hasTrack(s.conf) {
 				tracking = append(tracking, s)
 				w.link(s, backends)
+				continue
+			}
+			b.mu.Lock()
+			late := s.followed // the tracked one has changed since b was configured
+			b.mu.Unlock()
+			if late {
+				b.changed(func() { s.untrack(time.Now()) })
 			}
 		}
 	}

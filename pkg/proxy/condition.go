@@ -44,8 +44,8 @@ type condition struct {
 	checking bool // it has "check", and nobody switched that off
 	health   check.Health
 	last     check.Result
-	fails    int64 // bad results while it was not down
-	downs    int64 // times it stopped
+	fails    int64         // bad results while it was not down
+	downs    int64         // times it stopped
 	since    time.Time     // of op, or when the counters were cleared
 	began    time.Time     // of op
 	downtime time.Duration // before since
@@ -118,14 +118,20 @@ func (s *server) adopt(old, conf *config.Server, moved bool) {
 		s.weight = conf.Weight
 	}
 	if hasTrack(old) && !hasTrack(conf) {
-		s.admin &^= inheritedMaint | inheritedDrain
-		s.followed, s.via = false, ""
-		s.revive(now)
+		s.untrack(now)
 	}
 	s.adoptCheck(old, conf, moved, now)
 	s.warmFurther(now)
 }
 
+// untrack ends what a server has from one that it tracked. backend.mu is held.
+func (s *server) untrack(now time.Time) {
+	s.admin &^= inheritedMaint | inheritedDrain
+	s.followed, s.via = false, ""
+	s.revive(now)
+}
+
+// adoptCheck is the part of adopt about checks. backend.mu is held.
 func (s *server) adoptCheck(old, conf *config.Server, moved bool, now time.Time) {
 	switch {
 	case !hasCheck(conf):
@@ -148,7 +154,7 @@ func (s *server) adoptCheck(old, conf *config.Server, moved bool, now time.Time)
 }
 
 // revive makes a server that is not in maintenance run again, at once as one that is
-// new.
+// new. backend.mu is held.
 func (s *server) revive(now time.Time) {
 	if s.admin&anyMaint == 0 && !s.up() {
 		s.enter(opRunning, now)

@@ -71,18 +71,29 @@ func newWatcher(ctx context.Context, r Resolver, log *slog.Logger) *watcher {
 // add begins to look after s, or anew if s has moved. The goroutine ends with
 // remove or with the engine.
 func (w *watcher) add(s *server) {
-	w.remove(s)
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end(s)
 	w.care[s] = &care{ctx: ctx, stop: cancel}
-	w.mu.Unlock()
 	s.watcher.Store(w)
 	w.wg.Go(func() { w.keepResolved(ctx, s) })
+	s.backend.mu.Lock()
+	suspect := s.suspect
+	s.backend.mu.Unlock()
+	if suspect { // since it moved, by a session on its way to the old place
+		w.wg.Go(func() { w.probeUntilUp(ctx, s) })
+	}
 }
 
 func (w *watcher) remove(s *server) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.end(s)
+}
+
+// end stops what looks after s. mu is held.
+func (w *watcher) end(s *server) {
 	if c, ok := w.care[s]; ok {
 		c.stop()
 		c.stopTimer()
@@ -174,46 +185,77 @@ func (w *watcher) resolve(ctx context.Context, host string) (netip.Addr, error) 
 }
 
 // suspect takes s out of rotation and starts to probe it, unless its health checks
-// are the judge. It is called on loops and must not block longer than the
-// backend's lock.
+// are the judge. It is called on loops and must not block longer than short locks.
 func (w *watcher) suspect(s *server, cause error) {
-	began := false
-	s.backend.changed(func() {
-		if s.index >= 0 && s.located && !s.suspect && !s.judged() {
-			s.suspect, began = true, true
-		}
-	})
-	if !began {
+	b := s.backend
+	b.mu.Lock()
+	begins := s.mayBeSuspect()
+	b.mu.Unlock()
+	if !begins {
 		return
 	}
-	w.mu.Lock()
+	w.mu.Lock() // nobody begins to look after s anew in between
 	defer w.mu.Unlock()
-	if c, ok := w.care[s]; ok && !w.closed {
-		w.wg.Go(func() { w.probeUntilUp(c.ctx, s, cause) })
+	b.mu.Lock()
+	if begins = s.mayBeSuspect(); begins {
+		s.suspect = true
+		b.reweigh()
+		b.settleQueues()
+	}
+	b.mu.Unlock()
+	if c, ok := w.care[s]; begins && ok && !w.closed {
+		w.wg.Go(func() {
+			w.log.Warn("server is DOWN", "server", s.path(), "reason", "Layer4 connection problem", "error", cause)
+			w.probeUntilUp(c.ctx, s)
+		})
 	}
 }
 
-// probeUntilUp ends with the first probe that succeeds or with ctx.
-func (w *watcher) probeUntilUp(ctx context.Context, s *server, cause error) {
-	name := s.backend.name + "/" + s.name
-	w.log.Warn("server is DOWN", "server", name, "reason", "Layer4 connection problem", "error", cause)
+// mayBeSuspect reports whether failed attempts take s out of rotation. backend.mu is
+// held.
+func (s *server) mayBeSuspect() bool {
+	return s.index >= 0 && s.located && !s.suspect && !s.judged()
+}
+
+// probeUntilUp ends with the first probe that succeeds, with the suspicion or with
+// ctx. The server comes up then, unless an operator has said otherwise meanwhile.
+func (w *watcher) probeUntilUp(ctx context.Context, s *server) {
 	for sleep(ctx, probeInterval) {
 		s.backend.mu.Lock()
-		address := s.probeAddress()
+		address, suspect := s.probeAddress(), s.suspect
 		s.backend.mu.Unlock()
-		if !w.probe(ctx, s.route.Load().dialer(), address) {
-			continue
+		if !suspect {
+			return
 		}
-		w.order.Lock()
-		s.backend.changed(func() {
-			s.suspect = false
+		if w.probe(ctx, s.route.Load().dialer(), address) {
+			w.trust(s)
+			return
+		}
+	}
+}
+
+// trust ends the suspicion of a server that answers again.
+func (w *watcher) trust(s *server) {
+	w.order.Lock()
+	defer w.order.Unlock()
+	state := ""
+	s.backend.changed(func() {
+		switch {
+		case !s.suspect:
+			return
+		case s.up():
 			s.comeUp(time.Now())
-		})
-		w.heat(s)
-		w.order.Unlock()
-		w.log.Info("server is UP", "server", name, "reason", "Layer4 check passed")
+			state = "server is UP"
+		default:
+			state = "server answers again"
+		}
+		s.suspect = false
+	})
+	if state == "" {
 		return
 	}
+	w.heat(s)
+	w.log.Info(state, "server", s.path(), "reason", "Layer4 check passed")
 }
 
 // probeAddress is what a probe connects to: network and address. A server whose

@@ -3,12 +3,16 @@ package proxy
 import (
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/sluice-lb/sluice/pkg/config"
 )
 
@@ -48,6 +52,104 @@ func TestRemovedServerIsNotProbed(t *testing.T) {
 	defer r.notices.mu.Unlock()
 	if strings.Contains(r.notices.buf.String(), "server is UP") {
 		t.Errorf("a removed server was probed:\n%s", &r.notices.buf)
+	}
+}
+
+// A probe that succeeds does not undo what an operator has said meanwhile.
+func TestProbeLeavesOperatorsState(t *testing.T) {
+	at := serve(t, named("s")).Addr().String()
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+at, "s2="+at, "s3="+at, "s4="+at), Options{})
+	servers := r.backends["be"].servers
+	for _, s := range servers {
+		s.failed(errors.New("refused"))
+	}
+	for _, command := range []string{"disable server be/s1", "set server be/s2 health down", "set server be/s3 health stopping"} {
+		if got := r.do(command); got != "" {
+			t.Fatalf("%s: %s", command, got)
+		}
+	}
+	r.await("all are probed", func() bool {
+		b := r.backends["be"]
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !slices.ContainsFunc(servers, func(s *server) bool { return s.suspect })
+	})
+	if got, want := r.statuses(), "s1 MAINT, s2 DOWN, s3 NOLB, s4 no check"; got != want {
+		t.Errorf("statuses %q, want %q", got, want)
+	}
+	var ops []operation
+	for _, s := range servers {
+		ops = append(ops, s.op)
+	}
+	if diff := cmp.Diff([]operation{opStopped, opStopped, opStopping, opRunning}, ops); diff != "" {
+		t.Errorf("operations (-want +got)\n%s", diff)
+	}
+}
+
+// A server that moves while a session fails at its old place is probed at the new
+// one.
+func TestSuspicionWhileServerMoves(t *testing.T) {
+	s1 := serve(t, named("s1"))
+	_, port, _ := net.SplitHostPort(s1.Addr().String())
+	conf := func(host string) *config.Config {
+		return parseConf(t, "backend b\n\tmode tcp\n\tserver s "+net.JoinHostPort(host, port)+"\n")
+	}
+	w := newWard(conf("127.0.0.2"), passes)
+	defer w.end()
+	lines := newLogBuffer()
+	w.log = slog.New(slog.NewTextHandler(lines, nil))
+	next := conf("127.0.0.1").Proxies[0]
+	added, _ := w.backends["b"].configure(next, &policy{method: methodOf(next)}, 1, nil)
+	w.suspect(w.find("b/s"), errors.New("refused"))
+	for _, s := range added {
+		w.add(s)
+	}
+	lines.wait(t, "UP", contains("server is UP"))
+}
+
+// Reloads and changes of a tracked server come at any moment.
+func TestTrackedServerChangesDuringReloads(t *testing.T) {
+	with := parseConf(t, strings.ReplaceAll(warmupConf, "ALGORITHM", "leastconn"))
+	without := parseConf(t, strings.ReplaceAll(strings.ReplaceAll(warmupConf, "ALGORITHM", "leastconn"), " track s", ""))
+	w := newWard(with, passes)
+	defer w.end()
+	done, s := make(chan struct{}), w.find("b/s")
+	go func() {
+		defer close(done)
+		for range 100 {
+			for _, op := range []operation{opStopped, opRunning} {
+				w.order.Lock()
+				w.setOperation(s, op, "")
+				w.order.Unlock()
+			}
+		}
+	}()
+	for range 50 {
+		w.again(without)
+		w.again(with)
+	}
+	<-done
+	w.operate("b/s", opStopped)
+	if got := w.weight("b/t"); got != "100/0" {
+		t.Errorf("the server that tracks one that is down has weight and operation %s", got)
+	}
+}
+
+// A change of a tracked server while a reload ends the tracking leaves nothing behind.
+func TestTrackingEndsDuringChange(t *testing.T) {
+	text := strings.ReplaceAll(warmupConf, "ALGORITHM", "leastconn")
+	without := parseConf(t, strings.ReplaceAll(text, " track s", ""))
+	w := newWard(parseConf(t, text), passes)
+	defer w.end()
+	w.backends["b"].configure(without.Proxies[0], &policy{method: methodOf(without.Proxies[0])}, 1, nil)
+	w.operate("b/s", opStopped)
+	w.administer("b/s", forcedDrain, 0)
+	w.arrange(without, w.backends)
+	for _, path := range []string{"b/t", "b/u"} {
+		s := w.find(path)
+		if !s.usable() || !s.eligible || s.status() != "no check" {
+			t.Errorf("%s tracks no more and is %s, admin %d", path, s.status(), s.admin)
+		}
 	}
 }
 
