@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/sluice-lb/sluice/pkg/config"
@@ -157,6 +159,61 @@ func TestHandOverLeavesFile(t *testing.T) {
 	}
 }
 
+// A hand-over that fails before anything is sent leaves all sockets with us.
+func TestHandOverThatCannotCopy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "front.sock")
+	r := startRig(t, unixConf(path), Options{})
+	broken := &listener{key: "broken", fd: -1}
+	broken.bind.Store(&config.Bind{})
+	r.mu.Lock()
+	r.listeners[broken.key] = broken
+	r.mu.Unlock()
+	for range 20 { // in any order
+		if err := r.HandOver(func([]ctl.Socket) error { return nil }); !errors.Is(err, unix.EBADF) {
+			t.Fatalf("HandOver = %v, want EBADF", err)
+		}
+		if l := r.listeners["unix@"+path]; l.shared.Load() {
+			t.Fatal("a socket counts as shared that nobody got")
+		}
+	}
+	r.mu.Lock()
+	delete(r.listeners, broken.key)
+	r.mu.Unlock()
+}
+
+// A start that fails closes the sockets that it was given.
+func TestFailedStartClosesAdopted(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(c *config.Config)
+	}{
+		{"limits", func(c *config.Config) { c.Global.Maxconn = 1 << 30 }},
+		{"options", func(c *config.Config) { c.Proxies[0].Binds[0].Options = &config.BindOptions{MSS: 1 << 20} }},
+		{"another bind line", func(c *config.Config) {
+			c.Proxies[0].Binds = append(c.Proxies[0].Binds, config.Bind{Path: filepath.Join(t.TempDir(), "none", "x"), ID: 2})
+		}},
+	}
+	for _, tt := range tests {
+		fd, err := evloop.Listen(netip.MustParseAddrPort("127.0.0.1:0"), evloop.ListenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, _, _ := evloop.ListenAddr(fd)
+		conf := testConf(addr, "leastconn")
+		tt.spoil(conf)
+		e, err := Start(conf, Options{Log: slog.New(slog.DiscardHandler), Resolver: hosts{}, Adopted: adopt(fd)})
+		if err == nil {
+			e.Stop()
+			t.Fatalf("%s: it starts", tt.name)
+		}
+		if c, err := net.Dial("tcp", addr.String()); err == nil {
+			_ = c.Close()
+			_ = unix.Close(fd)
+			t.Errorf("%s: the socket still listens", tt.name)
+		}
+	}
+}
+
 // Sockets from elsewhere, such as systemd's, get the options of our own.
 func TestAdoptedSocketGetsOptions(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -196,6 +253,31 @@ func TestAddressBoundTwice(t *testing.T) {
 	}
 	if n := len(r.listeners); n != 2 {
 		t.Errorf("%d listeners, want 2", n)
+	}
+}
+
+// A frontend that listens again binds sockets of its own beside those of another one
+// at its address.
+func TestResumeBesideAnotherFrontend(t *testing.T) {
+	addr := freeAddr(t)
+	conf := testConf(addr, "leastconn")
+	conf.Proxies = append(conf.Proxies, &config.Proxy{Name: "fe2", Kind: config.Frontend, ID: 4, DefaultBackend: "be",
+		Binds: []config.Bind{{Addr: addr, ID: 2}}})
+	r := startRig(t, conf, Options{})
+	for _, name := range []string{"fe", "fe2"} {
+		for _, command := range []string{"disable frontend ", "enable frontend "} {
+			if got := r.do(command + name); got != "" {
+				t.Fatalf("%s%s: %s", command, name, got)
+			}
+		}
+		var got []string
+		for _, l := range r.listeners {
+			got = append(got, l.frontend.Load().name)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"fe", "fe2"}) {
+			t.Errorf("after %s was paused the sockets are those of %q", name, got)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -71,6 +72,8 @@ func (e *Engine) findFrontend(args []string) (*frontend, error) {
 	return nil, answer("No such frontend.")
 }
 
+// onFrontend finds the frontend that the first word names and holds mu while the
+// command runs.
 func (e *Engine) onFrontend(run func(f *frontend) error) func([]string) error {
 	return func(args []string) error {
 		e.mu.Lock()
@@ -109,7 +112,8 @@ func (e *Engine) resumeFrontend(f *frontend) error {
 		return answer("Failed to resume frontend, check logs for precise cause (port conflict?).")
 	}
 	p := f.conf.Load()
-	c := &change{listeners: map[string]*listener{}, bound: map[*config.Bind]*listener{}}
+	// The sockets of others count as taken, also those of the same address.
+	c := &change{listeners: maps.Clone(e.listeners), bound: map[*config.Bind]*listener{}}
 	for i := range p.Binds {
 		if err := e.prepareBind(c, p, &p.Binds[i]); err != nil {
 			for _, l := range c.fresh {
@@ -120,9 +124,7 @@ func (e *Engine) resumeFrontend(f *frontend) error {
 		}
 	}
 	e.attach(c, f, p)
-	for key, l := range c.listeners {
-		e.listeners[key] = l
-	}
+	e.listeners = c.listeners
 	e.serveFresh(c)
 	f.opening = frontendOpen
 	e.tellFrontend(f, "Resumed "+f.title()+".")
@@ -170,6 +172,7 @@ func (e *Engine) tellFrontend(f *frontend, line string) {
 	}
 }
 
+// setMaxconnFrontend sets the limit of a frontend's connections, for the next ones.
 func (e *Engine) setMaxconnFrontend(args []string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -187,6 +190,7 @@ func (e *Engine) setMaxconnFrontend(args []string) error {
 	return nil
 }
 
+// setMaxconnGlobal sets the limit of the process, up to what there are files for.
 func (e *Engine) setMaxconnGlobal(args []string) error {
 	if len(args) == 0 {
 		return answer("Expects an integer value.")

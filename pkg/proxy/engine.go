@@ -95,15 +95,20 @@ func Start(conf *config.Config, opt Options) (*Engine, error) {
 	evloop.ShareProcessors(threads)
 	for range threads {
 		if err := e.addWorker(); err != nil {
-			e.Stop()
-			return nil, err
+			return nil, e.abandon(err)
 		}
 	}
 	if err := e.Reload(conf); err != nil {
-		e.Stop()
-		return nil, err
+		return nil, e.abandon(err)
 	}
 	return e, nil
+}
+
+// abandon ends a start that failed with err. Nobody else has the engine yet.
+func (e *Engine) abandon(err error) error {
+	e.discard(e.takeAdopted(), false) // there are some if it failed early
+	e.Stop()
+	return err
 }
 
 // loops is how many loops conf asks for: "nbthread", or one for each usable CPU.

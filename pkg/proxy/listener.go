@@ -59,6 +59,7 @@ func bindPath(b *config.Bind) string {
 	return b.Path
 }
 
+// socketKey names what a TCP or UNIX socket is bound to, but for what placeKey adds.
 func socketKey(addr netip.AddrPort, path, iface string, v6only bool) string {
 	if path != "" {
 		return "unix@" + path
@@ -89,7 +90,9 @@ func (e *Engine) openListener(b *config.Bind, conf *config.Proxy, adopted adopte
 	}
 	if fd, ok := adopted.take(l.key); ok {
 		l.fd, l.adopted = fd, true
-		err = l.tune(o)
+		if err = l.tune(o); err != nil {
+			closeFD(fd)
+		}
 	} else if l.path != "" {
 		l.fd, err = evloop.ListenUnix(l.path, o.Backlog, owner)
 	} else {
@@ -104,6 +107,7 @@ func (e *Engine) openListener(b *config.Bind, conf *config.Proxy, adopted adopte
 	return l, nil
 }
 
+// listenOptions are the properties of the socket of b, a bind line of conf.
 func (e *Engine) listenOptions(b *config.Bind, conf *config.Proxy) evloop.ListenOptions {
 	backlog := b.Backlog
 	if backlog == 0 {
@@ -118,6 +122,8 @@ func (e *Engine) listenOptions(b *config.Bind, conf *config.Proxy) evloop.Listen
 	return o
 }
 
+// keepalive is what the options "clitcpka" and "srvtcpka" and those of their probes
+// say.
 func keepalive(on bool, probes config.Keepalive) evloop.Keepalive {
 	return evloop.Keepalive{On: on, Count: probes.Count, Idle: int(probes.Idle.Seconds()), Interval: int(probes.Interval.Seconds())}
 }

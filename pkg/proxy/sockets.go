@@ -12,12 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// closeFD closes a descriptor of which nobody needs to know whether it went well.
 func closeFD(fd int) { _ = unix.Close(fd) }
 
 // adoptedSockets are handed-over sockets by key, in the order of their arrival; one
 // that was taken is -1.
 type adoptedSockets map[string][]int
 
+// take returns the next socket of key, which is the caller's then.
 func (a adoptedSockets) take(key string) (fd int, ok bool) {
 	for i, fd := range a[key] {
 		if fd >= 0 {
@@ -72,13 +74,19 @@ func (e *Engine) HandOver(send func([]ctl.Socket) error) error {
 			closeFD(s.FD)
 		}
 	}()
-	e.mu.Lock()
 	var given []*listener
+	failed := func(err error) error { // nobody shares them after all
+		for _, l := range given {
+			l.shared.Store(false)
+		}
+		return err
+	}
+	e.mu.Lock()
 	for _, l := range e.listeners {
 		fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
 			e.mu.Unlock()
-			return fmt.Errorf("copy socket %s: %w", l.key, err)
+			return failed(fmt.Errorf("copy socket %s: %w", l.key, err))
 		}
 		b := l.bind.Load()
 		s := ctl.Socket{FD: fd, Interface: b.Interface}
@@ -90,10 +98,7 @@ func (e *Engine) HandOver(send func([]ctl.Socket) error) error {
 	}
 	e.mu.Unlock()
 	if err := send(sockets); err != nil {
-		for _, l := range given {
-			l.shared.Store(false)
-		}
-		return err
+		return failed(err)
 	}
 	return nil
 }
@@ -166,6 +171,7 @@ func (e *Engine) drop(l *listener) {
 	}
 }
 
+// forget has the store close its copy of the socket.
 func (e *Engine) forget(l *listener) {
 	if e.opt.Store == nil {
 		return
