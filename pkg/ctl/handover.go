@@ -94,13 +94,17 @@ func FetchSockets(path string) ([]Socket, error) {
 		return nil, fmt.Errorf("read number of sockets: %d is too many", count)
 	}
 	f := fetch{conn: conn, buf: make([]byte, socketsAtOnce*recordMax)}
-	for len(f.sockets) < int(count) {
-		if err := f.next(); err != nil {
-			for _, fd := range f.fds {
-				_ = unix.Close(fd)
-			}
-			return nil, fmt.Errorf("receive sockets: %w", err)
+	for err == nil && len(f.sockets) < int(count) {
+		err = f.next()
+	}
+	if err == nil && len(f.fds) > int(count) {
+		err = fmt.Errorf("%d came instead of %d", len(f.fds), count)
+	}
+	if err != nil {
+		for _, fd := range f.fds {
+			_ = unix.Close(fd)
 		}
+		return nil, fmt.Errorf("receive sockets: %w", err)
 	}
 	return f.sockets, nil
 }
@@ -140,7 +144,9 @@ func (f *fetch) next() error {
 	if flags&unix.MSG_CTRUNC != 0 {
 		return errors.New("some do not fit into the limit of open files")
 	}
-	f.records = append(f.records, f.buf[:n]...)
+	if f.records = append(f.records, f.buf[:n]...); len(f.records) > len(f.buf) {
+		return errors.New("records without sockets")
+	}
 	for len(f.sockets) < len(f.fds) {
 		s, rest, ok := cutRecord(f.records)
 		if !ok {
@@ -167,6 +173,7 @@ func cutRecord(b []byte) (s Socket, rest []byte, ok bool) {
 	return s, b[4:], true
 }
 
+// cutName takes a name behind its length off b.
 func cutName(b []byte) (name string, rest []byte, ok bool) {
 	if len(b) == 0 {
 		return "", nil, false

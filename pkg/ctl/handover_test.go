@@ -111,6 +111,16 @@ func TestFetchSocketsFails(t *testing.T) {
 			_, _, _ = c.WriteMsgUnix([]byte{3, 'a'}, unix.UnixRights(pipe), nil)
 			_, _ = io.ReadFull(c, make([]byte, 4))
 		}, io.EOF},
+		{"more sockets than announced", func(c *net.UnixConn) {
+			_, _ = c.Write([]byte{1, 0, 0, 0})
+			_, _, _ = c.WriteMsgUnix(make([]byte, 6), unix.UnixRights(pipe, pipe), nil)
+			_, _ = io.ReadFull(c, make([]byte, 4))
+		}, nil},
+		{"records without end", func(c *net.UnixConn) {
+			_, _ = c.Write([]byte{1, 0, 0, 0})
+			for err := error(nil); err == nil; _, err = c.Write(make([]byte, 1<<16)) {
+			}
+		}, nil},
 	}
 	for _, tt := range tests {
 		before := pipes(t)
