@@ -17,9 +17,10 @@ import (
 // The commands on sessions and counters (management guide, section 9.3). Texts are
 // HAProxy's: programs read them.
 
+// sessionCommands are the rows of the command table that this file has the work of.
 func (e *Engine) sessionCommands() []ctl.Command {
 	return []ctl.Command{
-		{Name: "show sess", Help: "list the sessions", Level: ctl.LevelOperator, Run: e.showSess},
+		{Name: "show sess", Args: "[<id>|older <age>|susp|all]", Help: "list the sessions", Level: ctl.LevelOperator, Run: e.showSess},
 		{Name: "shutdown session", Args: "<id>", Help: "end a session of \"show sess\"", Level: ctl.LevelAdmin, Run: e.shutdownSession},
 		{Name: "clear counters", Help: "clear the greatest values of the counters", Level: ctl.LevelOperator, Run: e.clearCounters(false)},
 		{Name: "clear counters all", Help: "clear all counters", Level: ctl.LevelAdmin, Run: e.clearCounters(true)},
@@ -41,19 +42,69 @@ func (w *worker) run(ctx context.Context, f func()) error {
 	}
 }
 
-// showSess lists the sessions, the oldest of each loop first.
-func (e *Engine) showSess(ctx context.Context, _ *ctl.Request, out io.Writer) error {
+// showSess lists the sessions, the oldest of each loop first: all, that of an id, or
+// those older than an age.
+func (e *Engine) showSess(ctx context.Context, req *ctl.Request, out io.Writer) error {
+	var id uint64
+	wanted := func(*session, int64) bool { return true }
+	switch word := firstWord(req.Args); word {
+	case "", "all":
+	case "susp":
+		wanted = func(*session, int64) bool { return false } // a state that none of ours gets into
+	case "older":
+		if len(req.Args) < 2 {
+			return answer("Expects a minimum age (in seconds by default).")
+		}
+		least, ok := parseAge(req.Args[1])
+		if !ok {
+			return answer("Invalid age.")
+		}
+		wanted = func(s *session, age int64) bool { return age >= least.Milliseconds() }
+	default:
+		if id = parseID(word); id != 0 {
+			wanted = func(s *session, _ int64) bool { return s.id() == id }
+		}
+	}
+	found := false
 	for i, w := range e.workers {
 		// Written between the loops: a client that does not read must hold none up.
 		var text string
-		if err := w.run(ctx, func() { text = w.describe(i) }); err != nil {
+		if err := w.run(ctx, func() { text = w.describe(i, wanted) }); err != nil {
 			return err
 		}
+		found = found || text != ""
 		if _, err := io.WriteString(out, text); err != nil {
 			return err
 		}
 	}
+	if id != 0 && !found {
+		return answer("Session not found.")
+	}
 	return nil
+}
+
+// firstWord is the first of words, "" if there is none.
+func firstWord(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// parseID reads the name of a session, 0 if it is none.
+func parseID(text string) uint64 {
+	id, _ := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64)
+	return id
+}
+
+// parseAge reads a time as HAProxy's commands do: in seconds unless it has a unit.
+func parseAge(text string) (time.Duration, bool) {
+	units := map[string]time.Duration{"": time.Second, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second,
+		"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	unit := strings.TrimLeft(text, "0123456789")
+	n, err := strconv.ParseUint(strings.TrimSuffix(text, unit), 10, 31)
+	scale, known := units[unit]
+	return time.Duration(n) * scale, err == nil && known
 }
 
 // id names a session as long as it lasts.
@@ -63,12 +114,15 @@ func (s *session) id() uint64 { return uint64(reflect.ValueOf(s).Pointer()) }
 // them.
 var stepNumbers = [...]int{stateIntroduction: 0, stateQueued: 2, statePausing: 3, stateConnecting: 5, stateRelay: 8, stateClosed: 10}
 
-// describe returns a line for each of the worker's sessions. What HAProxy has and
-// we do not (calls of a task, flags of buffers) is 0.
-func (w *worker) describe(thread int) string {
+// describe returns a line for each of the worker's sessions that is wanted for its
+// age in milliseconds. What HAProxy has and we do not (calls of a task, flags of
+// buffers) is 0. Loop goroutine only.
+func (w *worker) describe(thread int, wanted func(s *session, age int64) bool) string {
 	var all []*session
 	for s := w.sessions; s != nil; s = s.next {
-		all = append(all, s)
+		if wanted(s, w.loop.Now()-s.begun) {
+			all = append(all, s)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b *session) int { return cmp.Compare(a.begun, b.begun) })
 	var text strings.Builder
@@ -137,11 +191,9 @@ func span(ms int64) string {
 	return fmt.Sprintf("%ds", left)
 }
 
+// shutdownSession ends the session that has the id, wherever it is.
 func (e *Engine) shutdownSession(ctx context.Context, req *ctl.Request, _ io.Writer) error {
-	var id uint64
-	if len(req.Args) > 0 {
-		id, _ = strconv.ParseUint(strings.TrimPrefix(req.Args[0], "0x"), 16, 64)
-	}
+	id := parseID(firstWord(req.Args))
 	if id == 0 {
 		return answer("Session pointer expected (use 'show sess').")
 	}
@@ -179,6 +231,8 @@ func (e *Engine) clearCounters(all bool) func(context.Context, *ctl.Request, io.
 	}
 }
 
+// clear clears the greatest values of the backend and its servers, with all the
+// counters too.
 func (b *backend) clear(all bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -197,6 +251,7 @@ func (b *backend) clear(all bool) {
 	}
 }
 
+// clear clears the greatest values, with all the counters too.
 func (p *proxyStats) clear(all bool) {
 	p.peakSessions.Store(0)
 	p.rate.peak.Store(0)

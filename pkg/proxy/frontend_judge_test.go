@@ -244,6 +244,15 @@ func TestSessionCommandsLikeHAProxy(t *testing.T) {
 	if diff := cmp.Diff(theirLines, ourLines); diff != "" || len(ourIDs) != 1 {
 		t.Fatalf("show sess (-haproxy +ours)\n%s\n%s\n%s", diff, theirs, ours)
 	}
+	tw.same("show sess 0x1\nshow sess older\nshow sess older x\nshow sess older 1x\nshow sess susp")
+	for _, words := range []string{"all", "older 0", "older 0ms", ourIDs[0], "nonsense"} {
+		if got, _ := list(tw.do("show sess " + words)); len(got) != 1 {
+			t.Errorf("show sess %s lists %q", words, got)
+		}
+	}
+	if got := tw.do("show sess older 1h"); got != "" { // HAProxy 3.0.11 lists younger ones too
+		t.Errorf("show sess older 1h lists %q", got)
+	}
 	tw.same("shutdown session\nshutdown session x\nshutdown session 0x1")
 	if answer, _ := tw.ask("shutdown session " + theirIDs[0]); answer != "" {
 		t.Errorf("haproxy: %s", answer)
