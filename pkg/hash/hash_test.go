@@ -38,6 +38,7 @@ func TestXXH32(t *testing.T) {
 		want uint32
 	}{
 		{0, "", 0x02cc5d05}, {12345, "a", 0x82c322b6}, {12345, "b", 0x2d15ab0f}, {0, "Nobody inspects the spammish repetition", 0xe2293b2f},
+		{0, "The quick brown fox jumps over the lazy dog", 0xe85ea4de},
 	}
 	for _, tt := range tests {
 		if got := XXH32([]byte(tt.text), tt.seed); got != tt.want {
@@ -52,6 +53,7 @@ func TestXXH64(t *testing.T) {
 		want uint64
 	}{
 		{"", 0xef46db3751d8e999}, {"Nobody inspects the spammish repetition", 0xfbcea83c8a378bf1},
+		{"abc", 0x44bc2cf5ad770999}, {"The quick brown fox jumps over the lazy dog", 0x0b242d361fda71bc},
 	}
 	for _, tt := range tests {
 		if got := XXH64([]byte(tt.text), 0); got != tt.want {

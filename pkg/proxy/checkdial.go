@@ -43,7 +43,7 @@ func (d *checkDialer) DialContext(ctx context.Context, network, address string) 
 }
 
 // resolveTCP reads an address that a check goes to; without a host it is this
-// machine's.
+// machine's, and with a host name the one that sessions would use too.
 func resolveTCP(ctx context.Context, address string) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddrPort(address); err == nil {
 		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
@@ -60,7 +60,7 @@ func resolveTCP(ctx context.Context, address string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(n)), nil
+	return netip.AddrPortFrom(preferred(addrs), uint16(n)), nil
 }
 
 // fromPool takes a port of the pool until the connection is closed.

@@ -178,10 +178,15 @@ func (w *watcher) resolve(ctx context.Context, host string) (netip.Addr, error) 
 	if len(addrs) == 0 {
 		return netip.Addr{}, fmt.Errorf("look up %s: no address", host)
 	}
+	return preferred(addrs), nil
+}
+
+// preferred is the first IPv4 address, or the first of all; there is one.
+func preferred(addrs []netip.Addr) netip.Addr {
 	if i := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.Unmap().Is4() }); i >= 0 {
-		return addrs[i].Unmap(), nil
+		return addrs[i].Unmap()
 	}
-	return addrs[0], nil
+	return addrs[0]
 }
 
 // suspect takes s out of rotation and starts to probe it, unless its health checks

@@ -209,3 +209,21 @@ func TestLogASAPMarksNumbers(t *testing.T) {
 		t.Errorf("log line %q, want + before Tt and the bytes", line)
 	}
 }
+
+// Sessions and checks go to the same one of a name's addresses.
+func TestPreferredAddress(t *testing.T) {
+	for list, want := range map[string]string{
+		"192.0.2.1":                       "192.0.2.1",
+		"2001:db8::1 192.0.2.1 192.0.2.2": "192.0.2.1",
+		"2001:db8::2 2001:db8::1":         "2001:db8::2",
+		"2001:db8::1 ::ffff:192.0.2.7":    "192.0.2.7",
+	} {
+		var addrs []netip.Addr
+		for _, a := range strings.Fields(list) {
+			addrs = append(addrs, netip.MustParseAddr(a))
+		}
+		if got := preferred(addrs).String(); got != want {
+			t.Errorf("preferred(%s) = %s, want %s", list, got, want)
+		}
+	}
+}
