@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sluice-lb/sluice/pkg/config"
+	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
 // An answer that comes after a reload moved the server elsewhere is not used.
@@ -179,7 +180,7 @@ func TestUnreadAnswerHoldsNoLock(t *testing.T) {
 		}
 		in, out := io.Pipe()
 		var done sync.WaitGroup
-		done.Go(func() { _ = c.Run(t.Context(), nil, out) })
+		done.Go(func() { _ = c.Run(t.Context(), &ctl.Request{}, out) })
 		if c.Name != "show sess" { // has no answer without sessions
 			_, _ = in.Read(make([]byte, 1))
 		}
