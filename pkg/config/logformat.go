@@ -51,6 +51,10 @@ func (p *parser) parseLogFormat(w Word, place Place) (*LogFormat, bool) {
 		p.unsupported(f.refused, "log variable '%%%s' is not supported: %s", f.refused.Text, f.why)
 		return nil, false
 	}
+	if f.pending.Text != "" && p.lineState == Done {
+		p.unsupported(f.pending, "flag '%s' is not supported by this version yet", f.pending.Text)
+		return nil, false
+	}
 	return &f.out, true
 }
 
@@ -64,6 +68,7 @@ type formatParser struct {
 	out     LogFormat
 	refused Word // the first variable that this version does not know
 	why     string
+	pending Word // the first flag that is not there yet
 }
 
 // here is the place of the next byte.
@@ -160,6 +165,10 @@ func (f *formatParser) flags(part *LogPart) bool {
 		flag = strings.TrimSpace(flag)
 		if name := strings.TrimLeft(flag, "+-"); name != "" {
 			part.Flags = append(part.Flags, LogFlag{Name: name, Off: flag[0] == '-'})
+			if f.pending.Text == "" && flag[0] != '-' && (name == "json" || name == "cbor") {
+				f.pending = f.here()
+				f.pending.Text = name
+			}
 		}
 	}
 	f.at += end + 1

@@ -7,6 +7,7 @@ type savedLine struct {
 	file        string
 	line, width int
 	word        Word
+	state       State // of the keyword
 }
 
 // formatLines are the format lines of a section.
@@ -15,13 +16,13 @@ type formatLines struct {
 }
 
 var logFormatKeywords = []Keyword{
-	{Name: "log-format", Where: inFront, Args: "<format>", Max: -1, Default: "a short line", State: Pending,
+	{Name: "log-format", Where: inFront, Args: "<format>", Max: -1, Default: "that of 'option tcplog'",
 		Help: "what a log line holds", parse: formatLine(func(f *formatLines) **savedLine { return &f.log }, false)},
 	{Name: "log-format-sd", Where: inFront, Args: "<format>", Max: -1, Default: "none", State: Pending,
 		Help: "structured data of a log line of rfc5424", parse: formatLine(func(f *formatLines) **savedLine { return &f.logSD }, false)},
 	{Name: "error-log-format", Where: inFront, Args: "<format>", Max: -1, Default: "a short line", State: Pending,
 		Help: "what the log line of a failed connection holds", parse: formatLine(func(f *formatLines) **savedLine { return &f.errorLog }, true)},
-	{Name: "unique-id-format", Where: inProxy, Args: "<format>", Max: -1, Default: "none", State: Pending,
+	{Name: "unique-id-format", Where: inProxy, Args: "<format>", Max: -1, Default: "none",
 		Help: "how the unique id of a session is made", parse: formatLine(func(f *formatLines) **savedLine { return &f.uniqueID }, true)},
 	{Name: "set-var", Where: InGlobal, Args: "<variable> <expression>", Max: -1, State: Pending,
 		Help: "set a variable of the process", parse: parseGlobalVar},
@@ -44,7 +45,7 @@ func formatLine(field func(*formatLines) **savedLine, inBackends bool) func(*par
 		if p.section == InBackend && !inBackends {
 			return
 		}
-		*field(&p.px.formats) = &savedLine{p.file, p.line, p.width, w}
+		*field(&p.px.formats) = &savedLine{p.file, p.line, p.width, w, st.kw.State}
 	}
 }
 
@@ -70,7 +71,7 @@ func (p *parser) checkFormat(s *section, l *savedLine, place Place) *LogFormat {
 	if l == nil || p.badForms[l] {
 		return nil
 	}
-	p.file, p.line, p.width, p.px, p.section = l.file, l.line, l.width, s, InListen
+	p.file, p.line, p.width, p.px, p.section, p.lineState = l.file, l.line, l.width, s, InListen, l.state
 	before := p.alertCount
 	f, _ := p.parseLogFormat(l.word, place)
 	p.badForms[l] = p.alertCount > before

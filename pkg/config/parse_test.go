@@ -79,7 +79,7 @@ func TestParseSources(t *testing.T) {
 		t.Errorf("Parse = %v with an error, want nil", cfg)
 	}
 	want := "b.cfg:3:2: unknown keyword 'timout' in 'defaults' section (did you mean \"timeout\"?); " +
-		"accepted: acl, backlog, balance, clitcpka-cnt, clitcpka-idle, clitcpka-intvl, default-server, default_backend, disabled, enabled, fullconn, hash-balance-factor, hash-type, log, maxconn, mode, option, rate-limit, retries, source, srvtcpka-cnt, srvtcpka-idle, srvtcpka-intvl, tcp-request, timeout, transparent\n" +
+		"accepted: acl, backlog, balance, clitcpka-cnt, clitcpka-idle, clitcpka-intvl, default-server, default_backend, disabled, enabled, fullconn, hash-balance-factor, hash-type, log, log-format, maxconn, mode, option, rate-limit, retries, source, srvtcpka-cnt, srvtcpka-idle, srvtcpka-intvl, tcp-request, timeout, transparent, unique-id-format\n" +
 		"a.cfg:1:1: unknown keyword 'maxconn' out of section; accepted: global, defaults, frontend, backend, listen\n" +
 		"a.cfg:3:7: missing port specification in 'x'; accepted: " + bindForm
 	if err == nil || err.Error() != want {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-lb/sluice/pkg/config"
 	"github.com/sluice-lb/sluice/pkg/evloop"
+	"github.com/sluice-lb/sluice/pkg/rules"
 	"golang.org/x/sys/unix"
 )
 
@@ -132,12 +133,21 @@ func (s *session) dial() (int, error) {
 	s.route = r
 	t := s.srv.target.Load()
 	if t.path != "" {
+		s.noteServer(rules.End{Unix: true}, -1)
 		return s.w.loop.ConnectUnix(t.path)
 	}
 	to, err := s.resolve(t)
 	if err != nil {
 		return -1, err
 	}
+	fd, err := s.dialTo(to)
+	s.noteServer(rules.End{Addr: to}, fd)
+	return fd, err
+}
+
+// dialTo starts a connection to an address by the session's route.
+func (s *session) dialTo(to netip.AddrPort) (int, error) {
+	r := s.route
 	o := r.options
 	if r.useClient && s.client.IsValid() {
 		o.Source, o.Foreign = s.client, true

@@ -52,6 +52,7 @@ type Engine struct {
 
 	conns   atomic.Int64 // over all frontends
 	maxconn atomic.Int64
+	numbers atomic.Int64 // of sessions, given to those that a format numbers
 	// noSplice has all flows copied.
 	noSplice atomic.Bool
 	paused   atomic.Int64 // acceptors that wait for a place

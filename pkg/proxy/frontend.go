@@ -17,6 +17,7 @@ type frontend struct {
 	switching atomic.Pointer[switching]
 	logger    atomic.Pointer[logger]
 	maxconn   atomic.Int64 // most connections; noLimit: any number
+	lines     atomic.Int64 // log lines, while a format counts them
 	opening   opening      // guarded by Engine.mu
 }
 

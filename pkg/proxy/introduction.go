@@ -129,7 +129,10 @@ func (s *session) appendIntroduction(b []byte) []byte {
 		h.authority = s.header.authority
 	}
 	if s.route.uniqueID {
-		h.uniqueID = []byte{} // there is no "unique-id-format"; HAProxy sends an empty one then
+		h.uniqueID = s.uniqueID()
+		if h.uniqueID == nil {
+			h.uniqueID = []byte{} // without a format HAProxy sends an empty one
+		}
 	}
 	return appendProxyV2(b, h, s.route.checksum)
 }

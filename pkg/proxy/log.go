@@ -12,7 +12,8 @@ import (
 //	actconn/feconn/beconn/srvconn/retries srv_queue/backend_queue
 //
 // Times are milliseconds, -1 where the session ended before that point. With
-// "option logasap" Tt and the bytes are marked with "+": they are not final.
+// "option logasap" Tt and the bytes are marked with "+": they are not final. A
+// frontend with "log-format" has that instead.
 func (s *session) log(who, when byte) {
 	logger := s.fe.logger.Load()
 	if logger == nil {
@@ -23,17 +24,26 @@ func (s *session) log(who, when byte) {
 	if !wrong && s.feConf.Flags.DontLogNormal {
 		return
 	}
-	b := s.appendClient(s.w.line[:0])
+	s.ending = [2]byte{who, when}
+	if f := s.fe.switching.Load().formats; f != nil && f.log != nil {
+		s.w.line = s.appendLine(s.w.line[:0], f)
+	} else {
+		s.w.line = s.appendTCPLog(s.w.line[:0])
+	}
+	logger.emit(s.severity(wrong), s.ended(), s.w.line)
+}
+
+// appendTCPLog appends the line of "option tcplog".
+func (s *session) appendTCPLog(b []byte) []byte {
+	b = s.appendClient(b)
 	b = append(b, s.fe.name...)
 	b = append(b, ' ')
 	b = s.appendServer(b)
 	b = s.appendTimes(b)
 	b = s.appendEarly(b)
 	b = strconv.AppendInt(b, s.half[serverEnd].bytes, 10)
-	b = append(b, ' ', who, when, ' ')
-	b = s.appendCounts(b)
-	s.w.line = b
-	logger.emit(s.severity(wrong), s.ended(), b)
+	b = append(b, ' ', s.ending[0], s.ending[1], ' ')
+	return s.appendCounts(b)
 }
 
 // ended is the moment of the line.
@@ -75,14 +85,10 @@ func (s *session) appendServer(b []byte) []byte {
 		return append(append(b, s.fe.name...), "/<NOSRV> "...)
 	}
 	b = append(append(b, s.be.name...), '/')
-	srv := s.srv
-	if srv == nil {
-		srv = s.bound
+	if srv := s.named(); srv != nil {
+		return append(append(b, srv.name...), ' ')
 	}
-	if srv == nil {
-		return append(b, "<NOSRV> "...)
-	}
-	return append(append(b, srv.name...), ' ')
+	return append(b, "<NOSRV> "...)
 }
 
 func (s *session) appendTimes(b []byte) []byte {

@@ -19,6 +19,7 @@ type switching struct {
 	rules    []backendRule
 	fallback *backend // "default_backend"; nil: none
 	local    bool     // rules need the address that the client connected to
+	formats  *formats // nil: none
 }
 
 // backendRule is one "use_backend" line.
@@ -85,7 +86,8 @@ func (n names) Server(backend, name string) rules.Object {
 	return nil
 }
 
-// compileSwitching compiles the "tcp-request connection" and "use_backend" lines of p.
+// compileSwitching compiles the "tcp-request connection" and "use_backend" lines of p,
+// and its formats.
 func (n names) compileSwitching(p *config.Proxy, fallback *backend) (*switching, error) {
 	c := rules.Compiler{Section: p.Name, Names: n, Host: host()}
 	entry, err := compileEntry(&c, p)
@@ -101,7 +103,8 @@ func (n names) compileSwitching(p *config.Proxy, fallback *backend) (*switching,
 		sw.rules = append(sw.rules, backendRule{cond, n.backends[p.BackendRules[i].Backend]})
 	}
 	sw.local = c.NeedsLocal()
-	return sw, nil
+	sw.formats, err = n.compileFormats(p)
+	return sw, err
 }
 
 // compilePolicy compiles what p says of its servers.
@@ -130,7 +133,7 @@ func (n names) compilePolicy(p *config.Proxy) (*policy, error) {
 func (s *session) stream(local bool) *rules.Stream {
 	st := &s.w.stream
 	st.Client, st.Frontend, st.Backend, st.Bind = s.client, s.feConf, s.beConf, s.listener.bind.Load()
-	st.Socket = s.listener
+	st.Socket, st.Session = s.listener, s
 	if local {
 		st.Local = s.destination()
 	}

@@ -19,6 +19,7 @@ type server struct {
 	// refer to when the server is probed.
 	lastPort atomic.Int32
 	limited  atomic.Bool             // limits.maxconn is set
+	id       atomic.Int64            // "id" of the server line
 	watcher  atomic.Pointer[watcher] // told about failed attempts
 
 	// Guarded by backend.mu.
@@ -51,6 +52,7 @@ func (s *server) configure(conf *config.Server, index int, found map[string]neti
 	old := s.conf
 	moved = old == nil || old.Host != conf.Host || old.Path != conf.Path
 	s.conf, s.index, s.backup = conf, index, conf.Backup
+	s.id.Store(int64(conf.ID))
 	if old == nil || limitsOf(old) != limitsOf(conf) {
 		s.limits = limitsOf(conf)
 		s.limited.Store(s.limits.maxconn > 0)

@@ -60,6 +60,7 @@ type session struct {
 
 	client   netip.AddrPort // who connected, or what the PROXY header says
 	header   *proxyHeader   // what else is used of it; nil: there was none
+	details  *details       // nil: no format asks for any
 	accepted int64          // wall clock, ns, for the log
 	counted  [2]int64       // bytes of each half that the counters know
 	// Moments on the loop's clock, ms; -1: not reached.
@@ -72,8 +73,9 @@ type session struct {
 	deferred     bool // on the loop's list of tasks, or the mover's
 	logged       bool
 	redispatched bool
-	choice       bool   // there were other servers to pick when this one was
-	retries      uint32 // connection attempts that failed
+	ending       [2]byte // termination code of the log line, 0 before
+	choice       bool    // there were other servers to pick when this one was
+	retries      uint32  // connection attempts that failed
 	// What was served before this session from the queues it was in, itself included.
 	serverQueue, backendQueue uint32
 	place                     queuePlace
@@ -121,6 +123,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 // begin looks for a server once the client is known.
 func (s *session) begin() {
 	s.fe.stats.sessions.Add(1)
+	s.note()
 	s.ends[clientEnd].independent = s.feConf.Flags.IndependentStreams
 	if s.be = s.chooseBackend(); s.be == nil {
 		s.finish(byServer, whileConnecting)
@@ -155,6 +158,9 @@ func (s *session) step(e *endpoint) {
 func (s *session) destination() netip.AddrPort {
 	if s.header != nil && s.header.dst.IsValid() {
 		return s.header.dst
+	}
+	if s.details != nil && s.details.local.Addr.IsValid() {
+		return s.details.local.Addr
 	}
 	fd := s.ends[clientEnd].fd
 	if s.listener.path != "" || fd < 0 {
@@ -310,6 +316,9 @@ func (s *session) abort(end int) {
 // established enters the relay.
 func (s *session) established() {
 	now := s.w.loop.Now()
+	if s.route.uniqueID {
+		s.uniqueID() // as HAProxy makes it, before the connection counts
+	}
 	s.state, s.connected, s.attempt = stateRelay, now, now
 	s.ends[clientEnd].last, s.ends[serverEnd].last = now, now
 	s.ends[serverEnd].independent = s.beConf.Flags.IndependentStreams
@@ -317,7 +326,7 @@ func (s *session) established() {
 		s.half[i].spliceAt = spliceThreshold(s.w.e.noSplice.Load(), i, s.feConf.Splice, s.beConf.Splice)
 	}
 	s.armRelay()
-	if s.feConf.LogASAP {
+	if f := s.fe.switching.Load().formats; s.feConf.LogASAP || f != nil && f.log != nil && !f.log.Late() {
 		s.log(byNobody, byNobody)
 	}
 	if s.route.proxyVersion != 0 && !s.introduce() {

@@ -64,7 +64,8 @@ type Compiler struct {
 	Names   Names
 	Host    Host
 
-	local bool // something asked for the address that the client connected to
+	local   bool   // something asked for the address that the client connected to
+	details uint32 // bits of the details that a session is asked for
 }
 
 // NeedsLocal reports whether something compiled so far needs Stream.Local.

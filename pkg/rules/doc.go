@@ -1,8 +1,10 @@
-// Package rules compiles the sample expressions, ACLs and conditions of a
-// configuration and evaluates them for a session (configuration manual, section 7).
+// Package rules compiles the sample expressions, ACLs, conditions and log formats of
+// a configuration and evaluates them for a session (configuration manual, sections 7
+// and 8.2.6).
 //
-// A Compiler turns what pkg/config has parsed into an Expr or a Cond, once for each
-// configuration; names of proxies and servers are bound to the running ones then.
+// A Compiler turns what pkg/config has parsed into an Expr, a Cond or a Format, once
+// for each configuration; names of proxies and servers are bound to the running ones
+// then.
 // Evaluation takes a Stream that the caller owns and fills in; it does not
 // allocate once the Stream's scratch memory has grown.
 //

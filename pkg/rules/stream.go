@@ -20,6 +20,7 @@ type Stream struct {
 	Backend       *config.Proxy // nil: none yet
 	Bind          *config.Bind
 	Socket        Object // that Bind made
+	Session       Session
 
 	value   value
 	scratch []byte
