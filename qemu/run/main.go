@@ -43,8 +43,13 @@ type options struct {
 // bootLimit is how long the VIP may take to answer before the terminal says so.
 const bootLimit = 5 * time.Minute
 
-// offLimit is how long the machine may take to switch itself off.
-const offLimit = 30 * time.Second
+// offLimit is how long the machine may take to switch itself off. A machine that
+// still boots hears the power button once its driver is there, so the button is
+// pressed again after each pressPause.
+const (
+	offLimit   = 30 * time.Second
+	pressPause = 3 * time.Second
+)
 
 // run builds the lab, serves the terminal until the machine is off or ctx ends,
 // and takes everything down again.
@@ -146,7 +151,7 @@ func forward(ctx context.Context, lab *qemu.Lab, client *qemu.Netns, port int, t
 // attend waits for the end: the machine is off, somebody asked for it, or ctx.
 func attend(ctx context.Context, vm *qemu.VM, actions <-chan action, ready <-chan error, announce func(error), say func(string, ...any)) error {
 	asked := false
-	var deadline <-chan time.Time
+	var deadline, again <-chan time.Time
 	for {
 		select {
 		case err := <-ready:
@@ -165,7 +170,12 @@ func attend(ctx context.Context, vm *qemu.VM, actions <-chan action, ready <-cha
 				if err := vm.PressPowerButton(); err != nil {
 					return err
 				}
+				press := time.NewTicker(pressPause)
+				defer press.Stop()
+				again = press.C
 			}
+		case <-again:
+			_ = vm.PressPowerButton() // the first press showed that it can be; it may be off by now
 		case <-deadline:
 			say("the machine still runs after %s: pulling the plug", offLimit)
 			return nil
