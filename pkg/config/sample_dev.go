@@ -17,5 +17,5 @@ var internalFetches = []fetchRow{
 	{"internal.htx_blk.start_line", "string", TypeString, atContent, Refused, ""},
 	{"internal.htx_blk.type", "string", TypeString, atContent, Refused, ""},
 	{"internal.strm.is_htx", "", TypeBool, atRuntime, Refused, ""},
-	{"nbproc", "", TypeInt, anywhere, Pending, ""},
+	{"nbproc", "", TypeInt, anywhere, Done, "processes: 1"},
 }

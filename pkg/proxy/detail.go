@@ -28,7 +28,7 @@ const uniqueIDLimit = 127
 
 // compileFormats compiles "log-format" and "unique-id-format"; nil: there are none.
 func (n names) compileFormats(p *config.Proxy) (*formats, error) {
-	c := rules.Compiler{Section: p.Name, Names: n, Host: host()}
+	c := rules.Compiler{Section: p.Name, Names: n, Host: n.host}
 	out := &formats{}
 	for _, f := range []struct {
 		text *config.LogFormat
@@ -178,6 +178,8 @@ func (s *session) count(d rules.Detail) int64 {
 			return srv.id.Load()
 		}
 		return -1
+	case rules.Introduced:
+		return int64(boolDigit(s.introduced))
 	case rules.HandshakeTime:
 		if s.details != nil {
 			return s.details.handshake
@@ -213,6 +215,14 @@ func (s *session) AppendText(b []byte, d rules.Detail) []byte {
 			return append(b, byNobody, byNobody)
 		}
 		return append(b, s.ending[:]...)
+	case rules.ProxyAuthority:
+		if s.header != nil {
+			return append(b, s.header.authority...)
+		}
+	case rules.ProxyUniqueID:
+		if s.header != nil {
+			return append(b, s.header.uniqueID...)
+		}
 	}
 	return b
 }

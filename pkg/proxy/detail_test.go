@@ -46,14 +46,14 @@ func TestLineAtTheEnd(t *testing.T) {
 
 // The destination of a PROXY header is where the client connected to.
 func TestFormatOfProxiedClient(t *testing.T) {
-	r := formatRig(t, "proxied %ci:%cp %fi:%fp %[src] %[dst_port] %B", "accept-proxy")
+	r := formatRig(t, "proxied %ci:%cp %fi:%fp %[src] %[dst_port] %[fc_rcvd_proxy] %B", "accept-proxy")
 	c := r.dial()
 	if _, err := io.WriteString(c, "PROXY TCP4 192.0.2.1 198.51.100.7 1001 443\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	greeting(t, c)
 	_ = c.Close()
-	r.sessions.wait(t, "the session", contains("proxied 192.0.2.1:1001 198.51.100.7:443 192.0.2.1 443 3"))
+	r.sessions.wait(t, "the session", contains("proxied 192.0.2.1:1001 198.51.100.7:443 192.0.2.1 443 1 3"))
 }
 
 // A session that reaches no server has a line all the same.

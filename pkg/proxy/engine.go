@@ -364,7 +364,7 @@ func (e *Engine) commitBackends(conf *config.Config, c *change) {
 // compile finds or makes the frontends and backends of conf and compiles their
 // rules, which may name any of them. mu is held.
 func (e *Engine) compile(conf *config.Config, c *change) error {
-	c.names = names{map[string]*frontend{}, map[string]*backend{}}
+	c.names = names{map[string]*frontend{}, map[string]*backend{}, e.host()}
 	c.switching, c.policies = map[string]*switching{}, map[string]*policy{}
 	for _, p := range conf.Proxies {
 		if p.Disabled {

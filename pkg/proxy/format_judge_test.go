@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,6 +38,15 @@ var formatTexts = []string{
 	strings.Repeat("e", 120) + "%T", strings.Repeat("f", 120) + "%[str(0123456789)]x", strings.Repeat("g", 126) + "%pid",
 }
 
+// lineTexts are formats of lines only: their samples need a server, or the end.
+var lineTexts = []string{
+	"%[bc_be_queue]|%[bc_srv_queue]|%[bc_dst]|%[bc_dst_port]|%[bc_src]|%[bc_src_port]|%[srv_id]|%[srv_name]|%[be_name]",
+	"%ts|%[bytes_in]|%[bytes_out]|%[txn.conn_retries]|%[txn.redispatched]|%[txn.sess_term_state]|%[fc.timer.handshake]|%[res.timer.data]",
+	"%ts|%[fc_rcvd_proxy]|%[fc_pp_authority]|%[fc_pp_unique_id]|%[fe_req_rate(f0)]|%[prio_class]|%[prio_offset]|%[proc]|%[nbproc]|%[stopping]",
+	"%ts|%[cur_client_timeout]|%[cur_server_timeout]|%[cur_tunnel_timeout]|%[be_server_timeout]|%[be_tunnel_timeout]|%[fe_client_timeout]",
+	"%[uuid,length]|%[uuid(7),length]|%[accept_date,length]|%[accept_date(us),length]",
+}
+
 // TestFormatsAreHAProxys compares unique ids as a server gets them and log lines.
 func TestFormatsAreHAProxys(t *testing.T) {
 	judge.HAProxy(t)
@@ -55,10 +65,13 @@ func TestFormatsAreHAProxys(t *testing.T) {
 		bind := freeAddr(t)
 		var text strings.Builder
 		fmt.Fprintf(&text, "global\n\tnbthread 1\n\tmaxconn 1000\n\tlog %s len 4000 format raw local0\ndefaults\n\tmode tcp\n\tlog global\n"+
-			"\ttimeout client 20s\n\ttimeout server 20s\n\ttimeout connect 5s\n", log.LocalAddr())
+			"\ttimeout client 20s\n\ttimeout server 21s\n\ttimeout connect 5s\n\ttimeout tunnel 22s\n", log.LocalAddr())
 		at := func(i int) string { return fmt.Sprintf("127.30.%d.1:%d", i, bind.Port()) }
-		for i, f := range formatTexts {
+		for i, f := range slices.Concat(formatTexts, lineTexts) {
 			line := f
+			if i >= len(formatTexts) {
+				f = "-"
+			}
 			if strings.Contains(f, "%T") || strings.Contains(f, "%pid") { // these differ
 				line = "%ID|%{+Q}ID"
 			}
@@ -70,11 +83,11 @@ func TestFormatsAreHAProxys(t *testing.T) {
 		} else {
 			startRig(t, parseConf(t, text.String()), Options{})
 		}
-		for i := range formatTexts {
+		for i := range len(formatTexts) + len(lineTexts) {
 			lines[side] = append(lines[side], formatted(t, at(i), server, log))
 		}
 	}
-	for i, f := range formatTexts {
+	for i, f := range slices.Concat(formatTexts, lineTexts) {
 		if diff := cmp.Diff(lines[0][i], lines[1][i]); diff != "" {
 			t.Errorf("%q (-haproxy +ours):\n%s", f, diff)
 		}

@@ -58,17 +58,18 @@ func (s *session) readIntroduction(e *endpoint) {
 		s.client = h.src
 		s.header = &proxyHeader{dst: h.dst}
 	}
-	if len(h.authority) > 0 {
+	if len(h.authority) > 0 || len(h.uniqueID) > 0 {
 		if s.header == nil {
 			s.header = new(proxyHeader)
 		}
-		s.header.authority = slices.Clone(h.authority)
+		s.header.authority, s.header.uniqueID = slices.Clone(h.authority), slices.Clone(h.uniqueID)
 	}
 	if got, err := evloop.Read(int(e.fd), scratch[:size]); err != nil || got != size {
 		s.refuseIntroduction(introAborted)
 		return
 	}
 	s.w.loop.StopTimer(&s.timer)
+	s.introduced = true
 	s.begin()
 }
 

@@ -42,10 +42,11 @@ type serverRule struct {
 	server string
 }
 
-// host is what samples tell of this machine.
-func host() rules.Host {
+// host is what samples tell of this machine and this process.
+func (e *Engine) host() rules.Host {
 	name, _ := os.Hostname()
-	return rules.Host{Name: name, PID: os.Getpid(), Getenv: os.LookupEnv, Now: time.Now, Random: rand.Uint32, Local: isLocal}
+	return rules.Host{Name: name, PID: os.Getpid(), Getenv: os.LookupEnv, Now: time.Now, Random: rand.Uint32, Local: isLocal,
+		Started: e.started, Conns: e.conns.Load, Stopping: e.closing.Load}
 }
 
 // isLocal reports whether an address is one of this machine, by binding to it as
@@ -63,6 +64,7 @@ func isLocal(addr netip.Addr) bool {
 type names struct {
 	frontends map[string]*frontend
 	backends  map[string]*backend
+	host      rules.Host
 }
 
 func (n names) Frontend(name string) rules.Object {
@@ -89,7 +91,7 @@ func (n names) Server(backend, name string) rules.Object {
 // compileSwitching compiles the "tcp-request connection" and "use_backend" lines of p,
 // and its formats.
 func (n names) compileSwitching(p *config.Proxy, fallback *backend) (*switching, error) {
-	c := rules.Compiler{Section: p.Name, Names: n, Host: host()}
+	c := rules.Compiler{Section: p.Name, Names: n, Host: n.host}
 	entry, err := compileEntry(&c, p)
 	if err != nil {
 		return nil, err
@@ -109,7 +111,7 @@ func (n names) compileSwitching(p *config.Proxy, fallback *backend) (*switching,
 
 // compilePolicy compiles what p says of its servers.
 func (n names) compilePolicy(p *config.Proxy) (*policy, error) {
-	c := rules.Compiler{Section: p.Name, Names: n, Host: host()}
+	c := rules.Compiler{Section: p.Name, Names: n, Host: n.host}
 	out := &policy{method: methodOf(p)}
 	if e := p.Balance.Expr; e != nil && out.method.Name == "hash" {
 		expr, err := c.Expr(e)

@@ -74,6 +74,7 @@ type session struct {
 	logged       bool
 	redispatched bool
 	ending       [2]byte // termination code of the log line, 0 before
+	introduced   bool    // the client's PROXY header came
 	choice       bool    // there were other servers to pick when this one was
 	retries      uint32  // connection attempts that failed
 	// What was served before this session from the queues it was in, itself included.

@@ -56,6 +56,10 @@ type Host struct {
 	Now    func() time.Time
 	Random func() uint32
 	Local  func(netip.Addr) bool // whether an address is one of this machine
+	// The process: since when it runs, its connections, and whether it stops.
+	Started  time.Time
+	Conns    func() int64
+	Stopping func() bool
 }
 
 // Compiler compiles what stands in one section.

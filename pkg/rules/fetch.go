@@ -45,11 +45,11 @@ var fetches = map[string]fetchMaker{
 	"fc_dst_is_local": localFetch(local),
 
 	"fe_client_timeout":  timeoutFetch(false, func(t *config.Timeouts) time.Duration { return t.Client }),
-	"cur_client_timeout": timeoutFetch(false, func(t *config.Timeouts) time.Duration { return t.Client }),
+	"cur_client_timeout": currentTimeout(clientTimeout, clientTimeout),
 	"be_server_timeout":  timeoutFetch(true, func(t *config.Timeouts) time.Duration { return t.Server }),
-	"cur_server_timeout": sectionFetch(true, func(v *value, _ *config.Proxy) { v.setInt(0) }), // not in force before there is a server
+	"cur_server_timeout": currentTimeout(noTimeout, serverTimeout),
 	"be_tunnel_timeout":  timeoutFetch(true, func(t *config.Timeouts) time.Duration { return t.Tunnel }),
-	"cur_tunnel_timeout": sectionFetch(true, func(v *value, _ *config.Proxy) { v.setInt(0) }), // nor this one
+	"cur_tunnel_timeout": currentTimeout(noTimeout, noTimeout),
 
 	"fe_id":    sectionFetch(false, func(v *value, p *config.Proxy) { v.setInt(int64(p.ID)) }),
 	"fe_name":  nameFetch(func(s *Stream) (string, bool) { return s.Frontend.Name, true }),
@@ -82,6 +82,40 @@ var fetches = map[string]fetchMaker{
 	"srv_weight":    quantity(ServerWeight),
 	"srv_uweight":   quantity(UserWeight),
 	"srv_iweight":   quantity(InitialWeight),
+	"fe_req_rate":   fixed(0), // requests are of HTTP
+
+	"act_conn":    fetchConns,
+	"stopping":    fetchStopping,
+	"uptime":      fetchUptime,
+	"uuid":        fetchUUID,
+	"date_us":     fetchDateMicros,
+	"nbproc":      fixed(1),
+	"proc":        fixed(1),
+	"prio_class":  fixed(0), // nothing sets priorities yet
+	"prio_offset": fixed(0),
+
+	"accept_date":         fetchAcceptDate,
+	"srv_id":              fetchServerID,
+	"srv_name":            textFetch(ServerName),
+	"bc_dst":              endAddr(ServerEnd),
+	"bc_dst_port":         endPort(ServerEnd),
+	"bc_src":              endAddr(SourceEnd),
+	"bc_src_port":         endPort(SourceEnd),
+	"bc_be_queue":         detailFetch(BackendQueued),
+	"bc_srv_queue":        detailFetch(ServerQueued),
+	"bc.timer.connect":    detailFetch(ConnectTime),
+	"bytes_in":            detailFetch(BytesIn),
+	"bytes_out":           detailFetch(BytesOut),
+	"fc.timer.handshake":  detailFetch(HandshakeTime),
+	"fc.timer.total":      detailFetch(TotalTime),
+	"res.timer.data":      fixed(-1), // of HTTP responses
+	"txn.conn_retries":    detailFetch(Retries),
+	"txn.redispatched":    flagFetch(Redispatched),
+	"txn.sess_term_state": textFetch(Termination),
+	"txn.timer.user":      detailFetch(TotalTime),
+	"fc_rcvd_proxy":       flagFetch(Introduced),
+	"fc_pp_authority":     textFetch(ProxyAuthority),
+	"fc_pp_unique_id":     textFetch(ProxyUniqueID),
 }
 
 func client(s *Stream) netip.AddrPort { return s.Client }

@@ -25,7 +25,8 @@ func testCompiler() *Compiler {
 	return &Compiler{Section: "px", Names: farm{}, Host: Host{
 		Name: "lb1", PID: 77, Getenv: func(string) (string, bool) { return "value", true },
 		Now: func() time.Time { return time.Unix(1000, 5e6) }, Random: func() uint32 { return 1 << 31 },
-		Local: func(a netip.Addr) bool { return a.IsLoopback() },
+		Local: func(a netip.Addr) bool { return a.IsLoopback() }, Started: time.Unix(900, 0),
+		Conns: func() int64 { return 3 }, Stopping: func() bool { return true },
 	}}
 }
 
@@ -34,7 +35,7 @@ func testStream() *Stream {
 		Client: netip.MustParseAddrPort("192.0.2.77:40001"), Local: netip.MustParseAddrPort("[2001:db8::1]:443"),
 		Frontend: &config.Proxy{Name: "px", ID: 2, DefaultBackend: "px", Timeouts: config.Timeouts{Client: 7 * time.Millisecond}},
 		Backend:  &config.Proxy{Name: "px", ID: 2, Timeouts: config.Timeouts{Server: 5 * time.Millisecond}},
-		Bind:     &config.Bind{ID: 9, Name: "Public"}, Socket: farm{},
+		Bind:     &config.Bind{ID: 9, Name: "Public"}, Socket: farm{}, Session: visitor{numbers: map[Detail]int64{ConnectTime: -1, Accepted: 12345678e3}},
 	}
 }
 
@@ -117,6 +118,9 @@ func TestConditions(t *testing.T) {
 		{"{ hostname lb1 } { pid 77 } { env(X) value } { date 1000 } { date(5,ms) 1000010 } { rand(10) 5 }", true},
 		{"{ ipv4(10.0.0.1),ipmask(8) 10.0.0.0 } { ipv6(::1) ::1 }", true},
 		{"{ fc_src 192.0.2.77 } { fc_src_port 40001 } !{ fc_src_is_local } { fc_dst 2001:db8::1 } { fc_dst_port 443 } !{ fc_dst_is_local }", true},
+		{"{ act_conn 3 } { stopping } { uptime 100 } { date_us 5000 } { proc 1 } { nbproc 1 } { prio_class 0 } { prio_offset 0 } { fe_req_rate(px) 0 }", true},
+		{"{ accept_date 12 } { accept_date(ms) 12345 } { accept_date(us) 12345678 } { bytes_in 0 } !{ fc_rcvd_proxy } !{ fc_pp_authority -m found }", true},
+		{"{ uuid 80000000-8000-4000-8000-000080000000 } { uuid(7) 0000000f-4245-7000-8000-000080000000 }", true},
 		{"{ fe_client_timeout 7 } { cur_client_timeout 7 } { be_server_timeout 5 } { cur_server_timeout 0 } { be_tunnel_timeout 0 } { cur_tunnel_timeout 0 }", true},
 	}
 	s := testStream()
@@ -162,7 +166,7 @@ func TestStatesTellWhatCompiles(t *testing.T) {
 		config.ArgInteger: "1", config.ArgIPv4: "192.0.2.1", config.ArgIPv6: "::1", config.ArgMask4: "24", config.ArgMask6: "64",
 		config.ArgString: "1", config.ArgServer: "s1", config.ArgBackend: "px", config.ArgFrontend: "px",
 	}
-	special := map[string]string{"bin": "00ff", "date": "1,s"}
+	special := map[string]string{"bin": "00ff", "date": "1,s", "accept_date": "ms", "uuid": "4"}
 	call := func(r config.SampleRow) string {
 		if r.Args == "" {
 			return r.Name

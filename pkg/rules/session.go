@@ -29,11 +29,15 @@ const (
 	Retries                     // %rc
 	Redispatched                // 1: %rc has a plus sign
 	ServerID                    // srv_id; -1: no server
+	Introduced                  // 1: the client came with a PROXY header
 
 	// Texts.
 	ServerName  // %s, srv_name; "": no server
 	UniqueID    // %ID
 	Termination // %ts
+	// Of the PROXY header; "": not there.
+	ProxyAuthority
+	ProxyUniqueID
 
 	// Ends.
 	ClientEnd // %ci, %cp
