@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/sluice-lb/sluice/ci/loopback"
 )
 
 // startServers starts redis, nginx as a web server, MariaDB with a table for sysbench, and two stream
@@ -109,18 +111,7 @@ func listenStream(port int, serve func(net.Conn)) error {
 	if err != nil {
 		return err
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				serve(c)
-			}()
-		}
-	}()
+	go loopback.Serve(l, serve)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/loopback"
 	"golang.org/x/sys/unix"
 )
 
@@ -151,18 +152,7 @@ func serveEach(t *testing.T, serve func(net.Conn)) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				serve(c)
-			}()
-		}
-	}()
+	go loopback.Serve(l, serve)
 	return l.Addr().String()
 }
 

@@ -35,7 +35,8 @@ func newPlainRig(t testing.TB) *plainRig {
 	r.direct = sa.(*unix.SockaddrInet4)
 	addr := netip.AddrPortFrom(netip.AddrFrom4(r.direct.Addr), uint16(r.direct.Port))
 	e := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+addr.String()), Options{})
-	r.front = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: int(netip.MustParseAddrPort(e.addr()).Port())}
+	front := netip.MustParseAddrPort(e.addr())
+	r.front = &unix.SockaddrInet4{Addr: front.Addr().As4(), Port: int(front.Port())}
 	return r
 }
 

@@ -16,7 +16,7 @@ func TestServerCommandsLikeHAProxy(t *testing.T) {
 	tw := startTwins(t, strings.ReplaceAll(`
 backend b
 	log LOG local0
-	server s1 ADDR check inter 500ms fastinter 20ms downinter 20ms weight 10
+	server s1 ADDR check inter 2s fastinter 20ms downinter 20ms weight 10
 	server s2 ADDR weight 20 backup
 	server s3 ADDR
 	server s4 ADDR disabled

@@ -85,7 +85,7 @@ func TestConnectionRulesLikeHAProxy(t *testing.T) {
 		}
 		for i := range notes {
 			notes[i] = anyClient.ReplaceAllString(notes[i], "$1:PORT [TIME]")
-			notes[i] = strings.ReplaceAll(notes[i], fmt.Sprint(at.Port()), "BIND")
+			notes[i] = strings.NewReplacer(at.Addr().String(), "HERE", fmt.Sprint(at.Port()), "BIND").Replace(notes[i])
 		}
 		return notes
 	}
@@ -119,7 +119,7 @@ func TestConnectionRulesLikeHAProxy(t *testing.T) {
 func meet(t *testing.T, src string, at netip.AddrPort, data string, got <-chan string) string {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(src)}, Timeout: patience}
-	c, err := d.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), at.Port()).String())
+	c, err := d.Dial("tcp", at.String())
 	if errors.Is(err, syscall.ECONNRESET) { // before we know that we are connected
 		return refusal(data, err)
 	}

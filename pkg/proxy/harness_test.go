@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/loopback"
 	"github.com/sluice-lb/sluice/pkg/config"
 )
 
@@ -123,12 +124,11 @@ func (r *rig) dial() *net.TCPConn {
 // that is known before.
 func freeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
+	return addr
 }
 
 // testConf is one frontend "fe" at bind with a backend "be" of the given servers,

@@ -77,13 +77,20 @@ func TestRatesAsHAProxy(t *testing.T) {
 			theirs, ours := freeAddr(t), freeAddr(t)
 			startJudge(t, sc.config(theirs.String(), socket, server))
 			startRig(t, parseConf(t, sc.config(ours.String(), socket, server)), Options{})
-			a, b := arrivals(t, theirs.String(), 11), arrivals(t, ours.String(), 11)
-			// HAProxy has one of the process already, which told that it is there.
-			if d := (a[10] - a[5]) - (b[10] - b[5]); d.Abs() > 300*time.Millisecond {
-				t.Errorf("connections 6 to 11 came within %v, with HAProxy within %v", b[10]-b[5], a[10]-a[5])
-			}
-			if b[10] < time.Second {
-				t.Errorf("11 connections at 4 a second were served within %v", b[10])
+			// A busy machine delays one or the other, but not each time.
+			for left := 2; ; left-- {
+				a, b := arrivals(t, theirs.String(), 11), arrivals(t, ours.String(), 11)
+				if b[10] < time.Second {
+					t.Errorf("11 connections at 4 a second were served within %v", b[10])
+				}
+				// HAProxy has one of the process already, which told that it is there.
+				d := (a[10] - a[5]) - (b[10] - b[5])
+				if d.Abs() <= 300*time.Millisecond {
+					return
+				}
+				if left == 0 {
+					t.Fatalf("connections 6 to 11 came within %v, with HAProxy within %v", b[10]-b[5], a[10]-a[5])
+				}
 			}
 		})
 	}

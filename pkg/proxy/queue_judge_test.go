@@ -272,7 +272,7 @@ var queueScenes = []scene{
 		st.record("full")
 		st.drain()
 	}},
-	{name: "timeout queue", back: "balance roundrobin; timeout queue 200ms", servers: []string{"maxconn 1"}, play: func(st *stage) {
+	{name: "timeout queue", back: "balance roundrobin; timeout queue 1s", servers: []string{"maxconn 1"}, play: func(st *stage) {
 		st.dial(3)
 		st.await("the end of those in the queue", func(s []ctl.Stat) bool { return st.of(s, "FRONTEND").SessionsCur == 1 })
 		st.record("timed out")
