@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,24 +28,24 @@ import (
 type site struct {
 	t        *testing.T
 	config   string
-	socket   string      // control socket
-	port     int         // of the TCP bind
-	targets  [][2]string // networks and addresses to connect to
+	socket   string         // control socket
+	addr     netip.AddrPort // of the TCP bind
+	targets  [][2]string    // networks and addresses to connect to
 	served   atomic.Int64
 	failures chan error
 }
 
 func newSite(t *testing.T, global string) *site {
 	dir := t.TempDir()
-	s := &site{t: t, config: filepath.Join(dir, "proxy.cfg"), socket: filepath.Join(dir, "ctl"), port: freePort(t), failures: make(chan error, 1)}
-	front, abstract, second := filepath.Join(dir, "front"), fmt.Sprintf("proxyd-%d-%d", os.Getpid(), s.port), freePort(t)
+	s := &site{t: t, config: filepath.Join(dir, "proxy.cfg"), socket: filepath.Join(dir, "ctl"), addr: freeAddr(t), failures: make(chan error, 1)}
+	front, abstract, second := filepath.Join(dir, "front"), fmt.Sprintf("proxyd-%d-%d", os.Getpid(), s.addr.Port()), freeAddr(t)
 	s.targets = [][2]string{
-		{"tcp", fmt.Sprintf("127.0.0.1:%d", s.port)}, {"tcp", fmt.Sprintf("127.0.0.1:%d", second)},
+		{"tcp", s.addr.String()}, {"tcp", second.String()},
 		{"unix", front}, {"unix", abstractName(abstract)},
 	}
 	text := fmt.Sprintf("global\n  stats socket %s level admin expose-fd listeners\n  nbthread 2\n  maxconn 200\n%s", s.socket, global) +
 		"defaults\n  mode tcp\n  timeout client 1m\n  timeout server 1m\n  timeout connect 5s\n" +
-		fmt.Sprintf("listen test\n  bind 127.0.0.1:%d\n  bind 127.0.0.1:%d interface lo\n  bind unix@%s\n  bind abns@%s\n", s.port, second, front, abstract) +
+		fmt.Sprintf("listen test\n  bind %s\n  bind %s interface lo\n  bind unix@%s\n  bind abns@%s\n", s.addr, second, front, abstract) +
 		"  log " + discardLog(t) + " local0\n  server s " + echo(t) + "\n"
 	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -193,7 +195,7 @@ func (s *site) more(n int64) {
 	}
 }
 
-// listening are the inodes of the sockets that listen at the site's port: one,
+// listening are the inodes of the sockets that listen at the site's address: one,
 // as long as it is passed on.
 func (s *site) listening() []string {
 	s.t.Helper()
@@ -202,10 +204,12 @@ func (s *site) listening() []string {
 		s.t.Fatal(err)
 	}
 	defer f.Close()
+	ip := s.addr.Addr().As4()
+	local := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), s.addr.Port())
 	var inodes []string
 	for in := bufio.NewScanner(f); in.Scan(); {
 		f := strings.Fields(in.Text())
-		if len(f) > 9 && f[1] == fmt.Sprintf("0100007F:%04X", s.port) && f[3] == "0A" {
+		if len(f) > 9 && f[1] == local && f[3] == "0A" {
 			inodes = append(inodes, f[9])
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,8 +25,8 @@ import (
 // with the stored socket, and no connection refused on the way.
 func TestServiceManagerKeepsSocketOverCrash(t *testing.T) {
 	n := listenNotify(t)
-	port, cfg := freePort(t), filepath.Join(t.TempDir(), "proxy.cfg")
-	writeConfig(t, cfg, port, greeter(t, "one"))
+	addr, cfg := freeAddr(t), filepath.Join(t.TempDir(), "proxy.cfg")
+	writeConfig(t, cfg, addr, greeter(t, "one"))
 	env := []string{"NOTIFY_SOCKET=" + n.path, "WATCHDOG_USEC=200000"}
 	p := proxyd(env, "-f", cfg).start(t)
 	n.await(t, "READY=1")
@@ -33,12 +34,12 @@ func TestServiceManagerKeepsSocketOverCrash(t *testing.T) {
 		t.Fatalf("%d descriptors stored, want 1", len(n.fds))
 	}
 	n.await(t, "WATCHDOG=1")
-	greet(t, port, 3)
+	greet(t, addr, 3)
 	_ = p.Process.Kill()
 	p.exit(t)
 
 	// Nobody accepts now, and yet nobody is refused.
-	early, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	early, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,24 +64,24 @@ func TestServiceManagerKeepsSocketOverCrash(t *testing.T) {
 func TestReload(t *testing.T) {
 	n := listenNotify(t)
 	dir := t.TempDir()
-	port, cfg, socket := freePort(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "ctl.sock")
-	writeConfig(t, cfg, port, greeter(t, "one"))
+	addr, cfg, socket := freeAddr(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "ctl.sock")
+	writeConfig(t, cfg, addr, greeter(t, "one"))
 	p := proxyd([]string{"NOTIFY_SOCKET=" + n.path}, "-f", cfg, "-S", socket).start(t)
 	n.await(t, "READY=1")
 
-	writeConfig(t, cfg, port, greeter(t, "two"))
+	writeConfig(t, cfg, addr, greeter(t, "two"))
 	p.signal(t, syscall.SIGUSR2)
 	n.await(t, "RELOADING=1")
 	n.await(t, "READY=1")
-	if got, _ := greet(t, port, 3); got != "two" {
+	if got, _ := greet(t, addr, 3); got != "two" {
 		t.Errorf("after SIGUSR2 greeted by %q, want two", got)
 	}
 
-	writeConfig(t, cfg, port, greeter(t, "six"))
+	writeConfig(t, cfg, addr, greeter(t, "six"))
 	if out, err := ctl.Call(t.Context(), socket, "reload", nil); err != nil || out != "Success=1\n" {
 		t.Errorf("reload = %q, %v", out, err)
 	}
-	if got, _ := greet(t, port, 3); got != "six" {
+	if got, _ := greet(t, addr, 3); got != "six" {
 		t.Errorf("after the command greeted by %q, want six", got)
 	}
 
@@ -92,7 +93,7 @@ func TestReload(t *testing.T) {
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), cfg+":2:3: ") || !strings.Contains(err.Error(), cfg+":3:3: ") {
 		t.Errorf("reload of a broken file: %v, want both lines", err)
 	}
-	if got, _ := greet(t, port, 3); got != "six" {
+	if got, _ := greet(t, addr, 3); got != "six" {
 		t.Errorf("after the refused reload greeted by %q, want six", got)
 	}
 	p.signal(t, syscall.SIGTERM)
@@ -104,10 +105,10 @@ func TestReload(t *testing.T) {
 func TestRefusedReloadKeepsSockets(t *testing.T) {
 	n := listenNotify(t)
 	dir := t.TempDir()
-	port, cfg, socket := freePort(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "ctl.sock")
-	write := func(level string, port int, server string) {
+	addr, cfg, socket := freeAddr(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "ctl.sock")
+	write := func(level string, addr netip.AddrPort, server string) {
 		t.Helper()
-		writeConfig(t, cfg, port, server)
+		writeConfig(t, cfg, addr, server)
 		text, err := os.ReadFile(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +118,7 @@ func TestRefusedReloadKeepsSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("level admin", port, greeter(t, "one"))
+	write("level admin", addr, greeter(t, "one"))
 	p := proxyd([]string{"NOTIFY_SOCKET=" + n.path}, "-f", cfg).start(t)
 	n.await(t, "READY=1")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -127,18 +128,18 @@ func TestRefusedReloadKeepsSockets(t *testing.T) {
 	defer taken.Close()
 	two := greeter(t, "two")
 	for _, bad := range []func(){
-		func() { write("level admin user no-such-user-here", port, two) },
-		func() { write("level operator", taken.Addr().(*net.TCPAddr).Port, two) },
+		func() { write("level admin user no-such-user-here", addr, two) },
+		func() { write("level operator", netip.MustParseAddrPort(taken.Addr().String()), two) },
 	} {
 		bad()
 		if _, err := ctl.Call(t.Context(), socket, "reload", nil); err == nil || !strings.Contains(err.Error(), "reload refused") {
 			t.Errorf("reload: %v, want a refusal", err)
 		}
-		if got, _ := greet(t, port, 3); got != "one" {
+		if got, _ := greet(t, addr, 3); got != "one" {
 			t.Errorf("after the refused reload greeted by %q, want one", got)
 		}
 	}
-	write("level operator", port, two)
+	write("level operator", addr, two)
 	if _, err := ctl.Call(t.Context(), socket, "reload", nil); err != nil {
 		t.Errorf("reload: %v", err)
 	}
@@ -184,11 +185,11 @@ func TestStatsSocketOwnerAndTimeout(t *testing.T) {
 
 func TestSoftStopWaitsForSessions(t *testing.T) {
 	n := listenNotify(t)
-	port, cfg := freePort(t), filepath.Join(t.TempDir(), "proxy.cfg")
-	writeConfig(t, cfg, port, greeter(t, "one"))
+	addr, cfg := freeAddr(t), filepath.Join(t.TempDir(), "proxy.cfg")
+	writeConfig(t, cfg, addr, greeter(t, "one"))
 	p := proxyd([]string{"NOTIFY_SOCKET=" + n.path}, "-f", cfg).start(t)
 	n.await(t, "READY=1")
-	_, c := greet(t, port, 3)
+	_, c := greet(t, addr, 3)
 	p.signal(t, syscall.SIGUSR1)
 	n.await(t, "STOPPING=1")
 	select {
@@ -205,8 +206,8 @@ func TestSoftStopWaitsForSessions(t *testing.T) {
 // A successor started with -sf relieves its predecessor without a gap. They are not
 // under one manager: that would keep the predecessor's socket.
 func TestSuccessorRelievesPredecessor(t *testing.T) {
-	port, cfg := freePort(t), filepath.Join(t.TempDir(), "proxy.cfg")
-	writeConfig(t, cfg, port, greeter(t, "one"))
+	addr, cfg := freeAddr(t), filepath.Join(t.TempDir(), "proxy.cfg")
+	writeConfig(t, cfg, addr, greeter(t, "one"))
 	n := listenNotify(t)
 	first := proxyd([]string{"NOTIFY_SOCKET=" + n.path}, "-f", cfg).start(t)
 	n.await(t, "READY=1")
@@ -219,15 +220,15 @@ func TestSuccessorRelievesPredecessor(t *testing.T) {
 	if code := first.exit(t); code != 0 {
 		t.Errorf("predecessor: exit %d:\n%s", code, &first.out)
 	}
-	greet(t, port, 3)
+	greet(t, addr, 3)
 	second.signal(t, syscall.SIGTERM)
 	second.exit(t)
 }
 
 func TestDaemonReturnsWhenServing(t *testing.T) {
 	dir := t.TempDir()
-	port, cfg, pidfile := freePort(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "pid")
-	writeConfig(t, cfg, port, greeter(t, "one"))
+	addr, cfg, pidfile := freeAddr(t), filepath.Join(dir, "proxy.cfg"), filepath.Join(dir, "pid")
+	writeConfig(t, cfg, addr, greeter(t, "one"))
 	p := proxyd(nil, "-D", "-f", cfg, "-p", pidfile).start(t)
 	if code := p.exit(t); code != 0 {
 		t.Fatalf("exit %d:\n%s", code, &p.out)
@@ -241,7 +242,7 @@ func TestDaemonReturnsWhenServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
-	greet(t, port, 3)
+	greet(t, addr, 3)
 
 	// A second one cannot take the port of a socket without SO_REUSEPORT.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -249,7 +250,7 @@ func TestDaemonReturnsWhenServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	writeConfig(t, cfg, l.Addr().(*net.TCPAddr).Port, "127.0.0.1:1")
+	writeConfig(t, cfg, netip.MustParseAddrPort(l.Addr().String()), "127.0.0.1:1")
 	bad := proxyd(nil, "-D", "-f", cfg).start(t)
 	if code := bad.exit(t); code != 1 || !strings.Contains(bad.out.String(), "address already in use") {
 		t.Errorf("exit %d, want 1 and the reason:\n%s", code, &bad.out)
@@ -258,7 +259,7 @@ func TestDaemonReturnsWhenServing(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	cfg := filepath.Join(t.TempDir(), "proxy.cfg")
-	writeConfig(t, cfg, freePort(t), "127.0.0.1:1")
+	writeConfig(t, cfg, freeAddr(t), "127.0.0.1:1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := run(ctx, []string{"-f", cfg, "-q"}, nil, io.Discard, io.Discard); err != nil {

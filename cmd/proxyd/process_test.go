@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,14 +124,14 @@ func (n *notifySocket) await(t *testing.T, want string) string {
 	}
 }
 
-func freePort(t *testing.T) int {
+// freeAddr finds an address for a bind line.
+func freeAddr(t *testing.T) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return addr
 }
 
 // greeter serves connections with one line, its name, until the peer closes.
@@ -156,19 +156,20 @@ func serveEach(t *testing.T, serve func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-func writeConfig(t *testing.T, path string, port int, server string) {
+// writeConfig writes a configuration whose listener at addr leads to server.
+func writeConfig(t *testing.T, path string, addr netip.AddrPort, server string) {
 	t.Helper()
 	text := fmt.Sprintf("listen test\n  mode tcp\n  timeout client 1m\n  timeout server 1m\n  timeout connect 5s\n"+
-		"  bind 127.0.0.1:%d\n  server s %s\n", port, server)
+		"  bind %s\n  server s %s\n", addr, server)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// greet connects to port and returns the greeting of n bytes and the connection.
-func greet(t *testing.T, port, n int) (string, net.Conn) {
+// greet connects to addr and returns the greeting of n bytes and the connection.
+func greet(t *testing.T, addr netip.AddrPort, n int) (string, net.Conn) {
 	t.Helper()
-	c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}

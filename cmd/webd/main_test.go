@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/loopback"
 	"github.com/sluice-lb/sluice/pkg/ctl"
 )
 
@@ -40,14 +41,11 @@ func start(t *testing.T) (addr, dir string, heard <-chan string) {
 			lines <- string(buf[:n])
 		}
 	}()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr = free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr = free.String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	var stderr strings.Builder
