@@ -272,6 +272,19 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
+// BenchmarkRingBuild builds the largest ring that is common, of 16 million places.
+func BenchmarkRingBuild(b *testing.B) {
+	m := method("hash")
+	m.Hash = DefaultHash(true)
+	for b.Loop() {
+		a := New(m, Numbered(4000))
+		for i := range 4000 {
+			a.SetShares(i, WeightMax*Scale)
+		}
+		a.Pick(Key{valid: true}, -1, nil)
+	}
+}
+
 // BenchmarkChange takes a server out and back and picks after each.
 func BenchmarkChange(b *testing.B) {
 	for _, m := range methods() {
