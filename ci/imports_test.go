@@ -15,27 +15,28 @@ const module = "github.com/sluice-lb/sluice/"
 
 // The two sides of the house, for commands.
 var (
-	trafficSide = []string{"pkg/config", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/hash", "pkg/proxy", "pkg/ctl"}
-	machineSide = []string{"pkg/config", "pkg/netcfg", "pkg/vrrp", "pkg/supervisor", "pkg/appliance", "pkg/web", "pkg/ctl"}
+	trafficSide = []string{"pkg/config", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/hash", "pkg/proxy", "pkg/ctl", "pkg/slip"}
+	machineSide = []string{"pkg/config", "pkg/netcfg", "pkg/vrrp", "pkg/supervisor", "pkg/appliance", "pkg/web", "pkg/ctl", "pkg/slip"}
 )
 
 // mayImport is the import table: which packages of this module each package may
 // depend on, directly or through others. It is the table of ARCHITECTURE.md.
 var mayImport = map[string][]string{
-	"pkg/config":     {},
+	"pkg/slip":       {},
+	"pkg/config":     {"pkg/slip"},
 	"pkg/hash":       {},
 	"pkg/balance":    {"pkg/hash"},
 	"pkg/stick":      {},
 	"pkg/evloop":     {},
 	"pkg/ctl":        {},
 	"pkg/vrrp":       {},
-	"pkg/netcfg":     {},
+	"pkg/netcfg":     {"pkg/slip"},
 	"pkg/appliance":  {},
-	"pkg/rules":      {"pkg/config", "pkg/hash"},
-	"pkg/check":      {"pkg/config"},
-	"pkg/proxy":      {"pkg/config", "pkg/hash", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/ctl"},
-	"pkg/supervisor": {"pkg/ctl"},
-	"pkg/web":        {"pkg/config", "pkg/ctl", "pkg/appliance"},
+	"pkg/rules":      {"pkg/config", "pkg/hash", "pkg/slip"},
+	"pkg/check":      {"pkg/config", "pkg/slip"},
+	"pkg/proxy":      {"pkg/config", "pkg/hash", "pkg/rules", "pkg/stick", "pkg/balance", "pkg/check", "pkg/evloop", "pkg/ctl", "pkg/slip"},
+	"pkg/supervisor": {"pkg/ctl", "pkg/slip"},
+	"pkg/web":        {"pkg/config", "pkg/ctl", "pkg/appliance", "pkg/slip"},
 
 	"cmd/proxyd": trafficSide,
 	"cmd/confd":  machineSide,

@@ -10,7 +10,7 @@
 //
 // Text: lines.go, lex.go (words, quotes, variables), environ.go, directive.go and
 // condition.go (".if" and its relatives), value.go and amount.go (numbers, times),
-// address.go, suggest.go ("did you mean"), diag.go and report.go (findings).
+// address.go, suggest.go ("did you mean", of pkg/slip), diag.go and report.go (findings).
 //
 // Lines: keyword.go (rows), tables.go (all tables by area), parse.go, admit.go (place,
 // state and count of arguments), options.go (options behind a line), later.go and

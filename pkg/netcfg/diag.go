@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
+	"github.com/sluice-lb/sluice/pkg/slip"
 )
 
 // Diagnostic is one fault in a file; line and column count from 1, the column in
@@ -62,36 +63,5 @@ func oneALine(errs []error) string {
 
 // nearest returns the word closest to got when it is a plausible slip, or "".
 func nearest(got string, words []string) string {
-	best, limit := "", max(1, min(3, len(got)/3))
-	for _, w := range words {
-		if d := distance(strings.ToLower(got), strings.ToLower(w)); d <= limit {
-			best, limit = w, d-1
-		}
-	}
-	return best
-}
-
-// distance is the optimal string alignment distance: inserts, deletes, changes
-// and swaps of neighbours cost one each.
-func distance(a, b string) int {
-	var before, prev []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, prev, row = prev, row, make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
+	return slip.Nearest(got, words, max(1, min(3, len(got)/3)))
 }

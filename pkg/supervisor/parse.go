@@ -8,6 +8,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/unit"
 	"github.com/hashicorp/go-multierror"
+	"github.com/sluice-lb/sluice/pkg/slip"
 )
 
 // Fault is one mistake in a unit file.
@@ -205,36 +206,9 @@ func (p *parser) check() {
 
 // suggestion returns " (did you mean X?)" for the closest candidate, or "".
 func suggestion(word string, candidates []string) string {
-	best, bestDist := "", 1+len(word)/3
-	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d <= bestDist {
-			if best == "" || d < bestDist {
-				best, bestDist = c, d
-			}
-		}
-	}
+	best := slip.Nearest(word, candidates, 1+len(word)/3)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// editDistance is Levenshtein's distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diag, row[j] = row[j], min(row[j]+1, row[j-1]+1, diag+cost)
-		}
-	}
-	return row[len(b)]
 }
