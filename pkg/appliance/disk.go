@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,6 +51,18 @@ func (osDisk) removeAll(name string) error { return os.RemoveAll(name) }
 // tmpPrefix starts the names of what is being written. Nobody reads such names;
 // opening a store removes them.
 const tmpPrefix = ".tmp-"
+
+// readJSON reads what is stored in a file as JSON. Without the file it is what it was.
+func readJSON(name string, into any) (found bool, err error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	return err == nil, err
+}
 
 // replaceFile gives file new content: after a power cut it has the old or the new
 // one. There is one writer at a time for each file.

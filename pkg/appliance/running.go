@@ -40,14 +40,7 @@ type Countdown struct {
 // revision runs.
 func ReadRunning(dir string) (Running, error) {
 	var r Running
-	text, err := os.ReadFile(filepath.Join(dir, RunningFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &r)
-	}
-	if err != nil {
+	if _, err := readJSON(filepath.Join(dir, RunningFile), &r); err != nil {
 		return Running{}, fmt.Errorf("read what is running: %w", err)
 	}
 	return r, nil

@@ -352,14 +352,7 @@ func (s *Store) CheckedBy(n int, programs string) bool {
 // Pointers returns startup and last good; without any they are the factory's.
 func (s *Store) Pointers() (Pointers, error) {
 	var p Pointers
-	text, err := os.ReadFile(s.path(pointersName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
-	if err != nil {
+	if _, err := readJSON(s.path(pointersName), &p); err != nil {
 		return Pointers{}, fmt.Errorf("read pointers: %w", err)
 	}
 	return p, nil
@@ -376,16 +369,13 @@ func (s *Store) SetPointers(p Pointers) error {
 
 // Candidate returns the stored edit, nil if there is none.
 func (s *Store) Candidate() (*Candidate, error) {
-	text, err := os.ReadFile(s.path(editedName, candidateName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	c := &Candidate{}
-	if err == nil {
-		err = json.Unmarshal(text, c)
-	}
+	found, err := readJSON(s.path(editedName, candidateName), c)
 	if err != nil {
 		return nil, fmt.Errorf("read candidate: %w", err)
+	}
+	if !found {
+		return nil, nil
 	}
 	return c, nil
 }

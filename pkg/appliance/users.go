@@ -5,9 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,14 +68,7 @@ func NewUsers(file string) *Users { return &Users{file: file} }
 
 func (u *Users) read() (map[string]hash, error) {
 	all := map[string]hash{}
-	text, err := os.ReadFile(u.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return all, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &all)
-	}
-	if err != nil {
+	if _, err := readJSON(u.file, &all); err != nil {
 		return nil, fmt.Errorf("read users: %w", err)
 	}
 	return all, nil

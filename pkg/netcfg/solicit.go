@@ -1,7 +1,6 @@
 package netcfg
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,16 +25,7 @@ var (
 // routerSolicitation returns the frame, from the unspecified address, so that it
 // needs no address of the link and names no hardware address.
 func routerSolicitation(src mac) []byte {
-	from, to := netip.IPv6Unspecified().As16(), allRouters.As16()
-	body := []byte{icmpSolicit, 0, 0, 0, 0, 0, 0, 0}
-	binary.BigEndian.PutUint16(body[2:], icmpChecksum(from, to, body))
-	b := ethernet(mac{0x33, 0x33, 0, 0, 0, 2}, src, etherIPv6)
-	b = append(b, 0x60, 0, 0, 0)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
-	b = append(b, icmpv6, 255)
-	b = append(b, from[:]...)
-	b = append(b, to[:]...)
-	return append(b, body...)
+	return icmpFrame(src, netip.IPv6Unspecified(), allRouters, []byte{icmpSolicit, 0, 0, 0, 0, 0, 0, 0})
 }
 
 // Solicit asks the routers of a link for an advertisement. Links that are not

@@ -19,20 +19,25 @@ const (
 // unsolicitedNA returns the frame that announces addr, which must be IPv6.
 func unsolicitedNA(src mac, addr netip.Addr) []byte {
 	from := addr.As16()
-	all := netip.IPv6LinkLocalAllNodes().As16()
-
 	body := []byte{icmpAdvertise, 0, 0, 0, flagOverride, 0, 0, 0}
 	body = append(body, from[:]...)
 	body = append(body, optTargetLinkLA, 1) // length in units of 8 bytes
 	body = append(body, src[:]...)
-	binary.BigEndian.PutUint16(body[2:], icmpChecksum(from, all, body))
+	return icmpFrame(src, addr, netip.IPv6LinkLocalAllNodes(), body)
+}
 
-	b := ethernet(mac{0x33, 0x33, 0, 0, 0, 1}, src, etherIPv6)
+// icmpFrame returns the Ethernet frame of an ICMPv6 message to a multicast address:
+// with hop limit 255, as neighbour discovery wants it (RFC 4861), and body's checksum
+// filled in.
+func icmpFrame(src mac, from, to netip.Addr, body []byte) []byte {
+	source, group := from.As16(), to.As16()
+	binary.BigEndian.PutUint16(body[2:], icmpChecksum(source, group, body))
+	b := ethernet(mac{0x33, 0x33, group[12], group[13], group[14], group[15]}, src, etherIPv6) // RFC 2464, section 7
 	b = append(b, 0x60, 0, 0, 0)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
 	b = append(b, icmpv6, 255)
-	b = append(b, from[:]...)
-	b = append(b, all[:]...)
+	b = append(b, source[:]...)
+	b = append(b, group[:]...)
 	return append(b, body...)
 }
 
