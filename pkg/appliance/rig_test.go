@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
 )
 
 // fakeMachine has two parts that each hold a configuration; failures are chosen by
