@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluice-lb/sluice/pkg/config"
 )
@@ -144,7 +145,9 @@ func (s *server) failed(err error) {
 }
 
 // locate puts the resolved address of host in force, unless the server got
-// another one while it was looked up.
+// another one while it was looked up. With its first address it leaves the
+// maintenance that it was in for want of one, and warms up; heat must follow.
+// watcher.order is held.
 func (s *server) locate(host string, addr netip.Addr) (changed bool) {
 	s.backend.changed(func() {
 		old := s.target.Load()
@@ -154,10 +157,13 @@ func (s *server) locate(host string, addr netip.Addr) (changed bool) {
 		t := *old
 		t.addr = addr
 		s.target.Store(&t)
+		if !s.located && s.admin&anyMaint == 0 {
+			if s.checking {
+				s.health.Revive()
+			}
+			s.leaveMaintenance(time.Now())
+		}
 		s.located, changed = true, true
 	})
-	if changed {
-		s.backend.rebuild()
-	}
 	return changed
 }

@@ -2,8 +2,11 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,6 +174,54 @@ func TestWarmupIsInterrupted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// record resolves every name to one address, or to none.
+type record struct{ addr atomic.Pointer[netip.Addr] }
+
+func (r *record) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	if a := r.addr.Load(); a != nil {
+		return []netip.Addr{*a}, nil
+	}
+	return nil, errors.New("no such host")
+}
+
+// A server whose name is resolved for the first time warms up, with checks or without,
+// unless an operator keeps it in maintenance; another address later changes nothing.
+func TestWarmupWithFirstAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(parseConf(t, "backend b\n\tmode tcp\n\tserver s name:80 weight 10 slowstart 3500\n\tserver t name:80 weight 10 slowstart 3500 check inter 1h\n"+
+			"\tserver u name:80 weight 10\n\tserver v name:80 weight 10 slowstart 3500 disabled\n"), passes)
+		defer w.end()
+		var names record
+		w.resolver = &names
+		weights := func() string {
+			return w.weight("b/s") + " " + w.weight("b/t") + " " + w.weight("b/u") + " " + w.weight("b/v")
+		}
+		for i, step := range []struct {
+			wait time.Duration
+			addr string
+			want string
+		}{
+			{1500 * time.Millisecond, "192.0.2.1", "10/2 10/2 10/2 10/0"},
+			{1050 * time.Millisecond, "", "1/1 1/1 10/2 10/0"},
+			{time.Second, "", "4/1 4/1 10/2 10/0"},
+			{3 * time.Second, "192.0.2.2", "10/2 10/2 10/2 10/0"},
+			{resolveRefresh + 100*time.Millisecond, "", "10/2 10/2 10/2 10/0"},
+		} {
+			time.Sleep(step.wait)
+			synctest.Wait()
+			if got := weights(); got != step.want {
+				t.Errorf("step %d: weights %s, want %s", i, got, step.want)
+			}
+			if step.addr != "" {
+				names.addr.Store(new(netip.MustParseAddr(step.addr)))
+			}
+		}
+		if got := w.find("b/s").target.Load().addr.String(); got != "192.0.2.2" {
+			t.Errorf("the server is at %s", got)
+		}
+	})
 }
 
 // again puts another configuration in force, as a reload does.

@@ -159,11 +159,24 @@ func (w *watcher) keepResolved(ctx context.Context, s *server) {
 			continue
 		}
 		addr, err := w.resolve(ctx, host)
-		if err == nil && s.locate(host, addr) {
+		if err == nil && w.settle(s, host, addr) {
 			w.log.Info("server address resolved", "server", s.backend.name+"/"+s.name, "host", host, "address", addr)
 			reported = false
 		}
 	}
+}
+
+// settle puts the address of a host name in force and begins the warm-up, if one is due.
+func (w *watcher) settle(s *server, host string, addr netip.Addr) (changed bool) {
+	w.order.Lock()
+	if changed = s.locate(host, addr); changed {
+		w.heat(s)
+	}
+	w.order.Unlock()
+	if changed {
+		s.backend.rebuild()
+	}
+	return changed
 }
 
 // resolve returns the first address of host, IPv4 before IPv6 and otherwise in

@@ -27,7 +27,7 @@ func TestLateAnswerDoesNotMoveServerBack(t *testing.T) {
 	if err := r.Reload(testConf(bind, "leastconn", "s1=127.0.0.3:1")); err != nil {
 		t.Fatal(err)
 	}
-	if s.locate("slow", netip.MustParseAddr("127.0.0.9")) {
+	if r.watch.settle(s, "slow", netip.MustParseAddr("127.0.0.9")) {
 		t.Error("the address of the old name was taken")
 	}
 	if got := s.target.Load().String(); got != "127.0.0.3:1" {
