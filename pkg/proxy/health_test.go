@@ -24,13 +24,15 @@ import (
 type ward struct {
 	*watcher
 	backends map[string]*backend
+	names    *record
 	stop     context.CancelFunc
 }
 
 // newWard looks after the servers of conf; probe stands for the network.
 func newWard(conf *config.Config, probe func(ctx context.Context, address string) check.Result) *ward {
 	ctx, stop := context.WithCancel(context.Background())
-	w := &ward{watcher: newWatcher(ctx, hosts{}, slog.New(slog.NewTextHandler(io.Discard, nil))), backends: map[string]*backend{}, stop: stop}
+	names := new(record)
+	w := &ward{watcher: newWatcher(ctx, names, slog.New(slog.NewTextHandler(io.Discard, nil))), backends: map[string]*backend{}, names: names, stop: stop}
 	w.prober = func(ctx context.Context, _ check.Dialer, _, address string) check.Result { return probe(ctx, address) }
 	for _, p := range conf.Proxies {
 		if !p.Kind.HasBackend() {

@@ -193,8 +193,6 @@ func TestWarmupWithFirstAddress(t *testing.T) {
 		w := newWard(parseConf(t, "backend b\n\tmode tcp\n\tserver s name:80 weight 10 slowstart 3500\n\tserver t name:80 weight 10 slowstart 3500 check inter 1h\n"+
 			"\tserver u name:80 weight 10\n\tserver v name:80 weight 10 slowstart 3500 disabled\n"), passes)
 		defer w.end()
-		var names record
-		w.resolver = &names
 		weights := func() string {
 			return w.weight("b/s") + " " + w.weight("b/t") + " " + w.weight("b/u") + " " + w.weight("b/v")
 		}
@@ -215,7 +213,7 @@ func TestWarmupWithFirstAddress(t *testing.T) {
 				t.Errorf("step %d: weights %s, want %s", i, got, step.want)
 			}
 			if step.addr != "" {
-				names.addr.Store(new(netip.MustParseAddr(step.addr)))
+				w.names.addr.Store(new(netip.MustParseAddr(step.addr)))
 			}
 		}
 		if got := w.find("b/s").target.Load().addr.String(); got != "192.0.2.2" {
