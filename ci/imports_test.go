@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"qemu/run":      {"qemu", "image", "pkg/appliance", "pkg/ctl"},
 	"ci":            {},
 	"ci/bench":      {"ci/loopback"},
+	"ci/chromium":   {},
 	"ci/judge":      {},
 	"ci/loopback":   {},
 }

@@ -2,16 +2,15 @@ package qemu
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/sluice-lb/sluice/ci/chromium"
 )
 
 // browser is a Chromium with one tab, outside the lab: it reaches the appliance
@@ -24,10 +23,6 @@ type browser struct {
 // openBrowser starts Chromium and relays it to the appliance's web pages.
 func openBrowser(t *testing.T, client *Netns) *browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatalf("find chromium: %v (Debian package chromium)", err)
-	}
 	l, err := ListenLoopback(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -38,22 +33,7 @@ func openBrowser(t *testing.T, client *Netns) *browser {
 			t.Errorf("stop the relay: %v", err)
 		}
 	})
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900), chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Logf("close the browser: %v", err)
-		}
-	})
-	if err := chromedp.Run(ctx); err != nil { // starts it
-		t.Fatalf("start chromium: %v", err)
-	}
-	return &browser{ctx: ctx, base: "https://" + l.Addr().String()}
+	return &browser{ctx: chromium.Open(t), base: "https://" + l.Addr().String()}
 }
 
 // run does one step of a story; what the page shows explains a failure.
@@ -69,37 +49,11 @@ func (b *browser) run(t *testing.T, what string, actions ...chromedp.Action) {
 	}
 }
 
-// sees waits until an expression of JavaScript is true, also across pages.
-func sees(format string, args ...any) chromedp.Action {
-	expression := fmt.Sprintf(format, args...)
-	return chromedp.ActionFunc(func(ctx context.Context) error {
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			var is bool
-			err := chromedp.Evaluate("Boolean("+expression+")", &is).Do(ctx)
-			if err == nil && is {
-				return nil
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%s is not true: %w", expression, errors.Join(ctx.Err(), err))
-			case <-tick.C:
-			}
-		}
-	})
-}
-
-// shows waits until an element holds some text.
-func shows(selector, part string) chromedp.Action {
-	return sees(`document.querySelector(%q)?.textContent.includes(%q)`, selector, part)
-}
-
 // press clicks an element from within the page, which may still be loading: the
 // driver's own node numbers do not outlive that.
 func press(selector string) chromedp.Action {
 	return chromedp.Tasks{
-		sees(`document.readyState === "complete" && document.querySelector(%q) !== null`, selector),
+		chromium.Sees(`document.readyState === "complete" && document.querySelector(%q) !== null`, selector),
 		chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q).click()`, selector), nil),
 	}
 }
@@ -109,7 +63,7 @@ func press(selector string) chromedp.Action {
 func tab(name string) chromedp.Action {
 	return chromedp.Tasks{
 		chromedp.Evaluate(`window.left = true`, nil), chromedp.Click(fmt.Sprintf(`//nav/a[text()=%q]`, name)),
-		sees(`!window.left && document.querySelector("nav a[aria-current]")?.textContent.includes(%q)`, name),
+		chromium.Sees(`!window.left && document.querySelector("nav a[aria-current]")?.textContent.includes(%q)`, name),
 	}
 }
 
@@ -133,7 +87,7 @@ func (b *browser) login(t *testing.T, password string) {
 			t.Fatalf("no login page: %v", err)
 		}
 	}
-	b.run(t, "log in", chromedp.SendKeys(`input[name=password]`, password), chromedp.Click(`.login button`), shows("nav a[aria-current]", "Overview"))
+	b.run(t, "log in", chromedp.SendKeys(`input[name=password]`, password), chromedp.Click(`.login button`), chromium.Shows("nav a[aria-current]", "Overview"))
 }
 
 const (
@@ -145,7 +99,7 @@ const (
 // from 1, and types.
 func typeLine(below string, occurrence int, text string) chromedp.Action {
 	return chromedp.Tasks{
-		sees(editorReady),
+		chromium.Sees(editorReady),
 		chromedp.Evaluate(fmt.Sprintf(`{
 			const view = %s, begin = "\n   ";
 			let at = -1;
@@ -161,7 +115,7 @@ func typeLine(below string, occurrence int, text string) chromedp.Action {
 // setText replaces what is in the editor.
 func setText(text string) chromedp.Action {
 	return chromedp.Tasks{
-		sees(editorReady),
+		chromium.Sees(editorReady),
 		chromedp.Evaluate(fmt.Sprintf(`%[1]s.dispatch({changes: {from: 0, to: %[1]s.state.doc.length, insert: %[2]q}})`, editorHandle, text), nil),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/sluice-lb/sluice/ci/chromium"
 )
 
 const webPassword = "correct horse battery"
@@ -26,11 +27,11 @@ func TestWeb(t *testing.T) {
 	closedUntilPassword(t, a, b)
 	b.login(t, webPassword)
 	b.run(t, "save a configuration without mode tcp", tab("LB Layer7"), setText(plain), chromedp.Click(`button[value=apply]`),
-		shows(".flash.good", "is running"), tab("Setup"), chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`), shows(".flash.good", "Saved"))
+		chromium.Shows(".flash.good", "is running"), tab("Setup"), chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`), chromium.Shows(".flash.good", "Saved"))
 
 	b.run(t, "open LB Layer7", tab("LB Layer7"))
-	b.run(t, "set mode tcp", typeLine("frontend mysql", 1, "mode tcp"), typeLine("backend mysql_servers", 2, "mode tcp"), shows("#verdict.good", "Valid"))
-	b.run(t, "apply", chromedp.Click(`button[value=apply]`), shows(".flash.good", "is running"), shows(".banner.unsaved", "Unsaved changes"))
+	b.run(t, "set mode tcp", typeLine("frontend mysql", 1, "mode tcp"), typeLine("backend mysql_servers", 2, "mode tcp"), chromium.Shows("#verdict.good", "Valid"))
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), chromium.Shows(".flash.good", "is running"), chromium.Shows(".banner.unsaved", "Unsaved changes"))
 	b.shoot(t, "applied")
 	a.wantModes(t, 2)
 	a.wantMySQL(t)
@@ -38,9 +39,9 @@ func TestWeb(t *testing.T) {
 	webConfirmation(t, a, b)
 	webConflict(t, a, b)
 	b.run(t, "save", tab("Setup"), chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`),
-		shows(".flash.good", "Saved"), sees(`!document.querySelector(".banner.unsaved")`))
+		chromium.Shows(".flash.good", "Saved"), chromium.Sees(`!document.querySelector(".banner.unsaved")`))
 	for _, name := range []string{"Overview", "LB Layer7", "Network", "Logs", "Setup"} {
-		b.run(t, name, tab(name), sees(`document.readyState === "complete"`))
+		b.run(t, name, tab(name), chromium.Sees(`document.readyState === "complete"`))
 		b.shoot(t, name)
 	}
 	webReboot(t, a, b)
@@ -67,7 +68,7 @@ func closedUntilPassword(t *testing.T, a *appliance, b *browser) {
 	if err := chromedp.Run(ctx, open); err != nil {
 		t.Fatalf("open the pages: %v", err)
 	}
-	b.run(t, "closed", shows(".login", "These pages are closed"))
+	b.run(t, "closed", chromium.Shows(".login", "These pages are closed"))
 	b.shoot(t, "closed")
 	a.mustSh(t, "printf '"+webPassword+"\\n' | sluice password")
 }
@@ -95,25 +96,25 @@ func (a *appliance) wantMySQL(t *testing.T) {
 func webMistake(t *testing.T, a *appliance, b *browser) {
 	t.Helper()
 	b.run(t, "a mistake is underlined", tab("LB Layer7"), typeLine("balance", 1, "balanse roundrobin"),
-		sees(`document.querySelector(".editor-host").shadowRoot.querySelector(".cm-lintRange-error")?.textContent === "balanse"`),
-		shows("#verdict.bad", "line 8"))
+		chromium.Sees(`document.querySelector(".editor-host").shadowRoot.querySelector(".cm-lintRange-error")?.textContent === "balanse"`),
+		chromium.Shows("#verdict.bad", "line 8"))
 	b.shoot(t, "mistake")
-	b.run(t, "apply is refused", chromedp.Click(`button[value=apply]`), shows(".problem", "nothing was changed"), shows(".problem .place", "proxy.cfg:8:4"))
+	b.run(t, "apply is refused", chromedp.Click(`button[value=apply]`), chromium.Shows(".problem", "nothing was changed"), chromium.Shows(".problem .place", "proxy.cfg:8:4"))
 	a.wantModes(t, 2)
 	a.wantMySQL(t)
-	b.run(t, "discard", chromedp.Click(`button[value=discard]`), shows(".flash.note", "discarded"))
+	b.run(t, "discard", chromedp.Click(`button[value=discard]`), chromium.Shows(".flash.note", "discarded"))
 }
 
 // webConfirmation applies for a trial; nobody confirms, and it goes back.
 func webConfirmation(t *testing.T, a *appliance, b *browser) {
 	t.Helper()
 	b.run(t, "apply with confirmation", tab("LB Layer7"), setText(plain), chromedp.SetValue(`select[name=minutes]`, "1"),
-		chromedp.Click(`button[value=apply-confirm]`), shows(".banner.pending", "Trial run"))
+		chromedp.Click(`button[value=apply-confirm]`), chromium.Shows(".banner.pending", "Trial run"))
 	b.shoot(t, "pending")
 	a.wantModes(t, 0)
 	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 	defer cancel()
-	if err := chromedp.Run(ctx, sees(`!document.querySelector(".banner.pending")`)); err != nil {
+	if err := chromedp.Run(ctx, chromium.Sees(`!document.querySelector(".banner.pending")`)); err != nil {
 		t.Fatalf("the trial does not end: %v", err)
 	}
 	a.wantModes(t, 2)
@@ -128,14 +129,14 @@ func webConflict(t *testing.T, a *appliance, first *browser) {
 	second.login(t, webPassword)
 	second.run(t, "edit in the second browser", tab("LB Layer7"), typeLine("balance", 1, "retries 2"))
 	first.run(t, "apply in the first browser", tab("LB Layer7"), typeLine("balance", 1, "retries 7"),
-		chromedp.Click(`button[value=apply]`), shows(".flash.good", "is running"))
-	second.run(t, "apply in the second browser", chromedp.Click(`button[value=apply]`), shows(".problem", "Somebody else applied"),
-		shows(".problem .diff .add", "retries 7"), sees(editorHandle+`.state.doc.toString().includes("retries 2")`))
+		chromedp.Click(`button[value=apply]`), chromium.Shows(".flash.good", "is running"))
+	second.run(t, "apply in the second browser", chromedp.Click(`button[value=apply]`), chromium.Shows(".problem", "Somebody else applied"),
+		chromium.Shows(".problem .diff .add", "retries 7"), chromium.Sees(editorHandle+`.state.doc.toString().includes("retries 2")`))
 	second.shoot(t, "conflict")
 	if got := a.mustSh(t, "cat /etc/sluice/proxy.cfg"); !strings.Contains(got, "retries 7") {
 		t.Errorf("the refused browser changed what runs:\n%s", got)
 	}
-	second.run(t, "apply over it", chromedp.Click(`button[value=apply]`), shows(".flash.good", "is running"))
+	second.run(t, "apply over it", chromedp.Click(`button[value=apply]`), chromium.Shows(".flash.good", "is running"))
 	if got := a.mustSh(t, "cat /etc/sluice/proxy.cfg"); !strings.Contains(got, "retries 2") || strings.Contains(got, "retries 7") {
 		t.Errorf("after the second browser insisted runs:\n%s", got)
 	}
@@ -146,7 +147,7 @@ func webConflict(t *testing.T, a *appliance, first *browser) {
 func webReboot(t *testing.T, a *appliance, b *browser) {
 	t.Helper()
 	ctx := testContext(t, bootTimeout)
-	b.run(t, "reboot", tab("Setup"), press(`input[name=sure]`), press(`button[value=reboot]`), shows(".login", "starts again"))
+	b.run(t, "reboot", tab("Setup"), press(`input[name=sure]`), press(`button[value=reboot]`), chromium.Shows(".login", "starts again"))
 	if _, err := a.vm.Console.Expect(ctx, initStarted, bootTimeout); err != nil {
 		t.Fatal(err)
 	}
@@ -157,5 +158,5 @@ func webReboot(t *testing.T, a *appliance, b *browser) {
 	a.wantModes(t, 2)
 	a.wantMySQL(t)
 	b.login(t, webPassword)
-	b.run(t, "nothing is unsaved", sees(`!document.querySelector(".banner.unsaved")`))
+	b.run(t, "nothing is unsaved", chromium.Sees(`!document.querySelector(".banner.unsaved")`))
 }

@@ -2,10 +2,8 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/sluice-lb/sluice/ci/chromium"
 )
 
 // browser is a Chromium with one tab; what its console complains about fails the
@@ -31,27 +30,7 @@ type browser struct {
 
 func newBrowser(t *testing.T, base string) *browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("SLUICE_FULL") == "1" {
-			t.Fatal("chromium is not installed")
-		}
-		t.Skip("chromium is not installed")
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 900), chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true))
-	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Logf("close the browser: %v", err)
-		}
-	})
+	ctx := chromium.Open(t)
 	b := &browser{ctx: ctx, base: base}
 	chromedp.ListenTarget(ctx, func(event any) {
 		b.mu.Lock()
@@ -82,45 +61,12 @@ func newBrowser(t *testing.T, base string) *browser {
 func (b *browser) run(t *testing.T, what string, actions ...chromedp.Action) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
-	if len(actions) == 0 || b.ctx.Err() != nil {
-		cancel()
-		t.Fatalf("%s: %v", what, b.ctx.Err())
-	}
 	defer cancel()
-	// The first run starts the browser, which must live as long as b.ctx.
-	if chromedp.FromContext(b.ctx).Target == nil {
-		ctx = b.ctx
-	}
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		var text string
 		_ = chromedp.Run(b.ctx, chromedp.Evaluate(`document.body.innerText`, &text))
 		t.Fatalf("%s: %v\n%s", what, err, text)
 	}
-}
-
-// sees waits until an expression of JavaScript is true, also across pages.
-func sees(expression string) chromedp.Action {
-	return chromedp.ActionFunc(func(ctx context.Context) error {
-		tick := time.NewTicker(50 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			var is bool
-			err := chromedp.Evaluate("Boolean("+expression+")", &is).Do(ctx)
-			if err == nil && is {
-				return nil
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%s is not true: %w", expression, errors.Join(ctx.Err(), err))
-			case <-tick.C:
-			}
-		}
-	})
-}
-
-// text is an expression that is true while an element holds some text.
-func text(selector, part string) string {
-	return fmt.Sprintf(`document.querySelector(%q)?.textContent.includes(%q)`, selector, part)
 }
 
 func (b *browser) login(t *testing.T) {
@@ -149,7 +95,7 @@ const (
 
 // valid waits for the verdict on a text without faults. What moves as it comes, such
 // as the buttons below, is in its place then: a click goes to where a button is seen.
-func valid() chromedp.Action { return sees(text("#verdict.good", "Valid")) }
+func valid() chromedp.Action { return chromium.Shows("#verdict.good", "Valid") }
 
 // typeAt puts the caret at the end of a line, from 1, and types; with a line end
 // before the text, on a new line.
@@ -159,7 +105,7 @@ func typeAt(line int, text string) chromedp.Action {
 		begin, text = "\n   ", rest
 	}
 	return chromedp.Tasks{
-		sees(`document.querySelector(".editor-host")?.view !== undefined`),
+		chromium.Sees(`document.querySelector(".editor-host")?.view !== undefined`),
 		chromedp.Evaluate(fmt.Sprintf(`{
 			const view = %s, at = view.state.doc.line(%d).to, begin = %q;
 			view.dispatch({changes: {from: at, insert: begin}, selection: {anchor: at + begin.length}});
@@ -178,15 +124,15 @@ func TestBrowserDocumentedSteps(t *testing.T) {
 	b.login(t)
 	b.run(t, "open LB Layer7", chromedp.Click(`//nav/a[text()="LB Layer7"]`), chromedp.WaitVisible(`.editor-host`))
 	b.run(t, "set mode tcp", typeAt(1, "\nmode tcp"), typeAt(5, "\nmode tcp"), valid())
-	b.run(t, "apply", chromedp.Click(`button[value=apply]`), sees(text(".flash.good", "Revision 1 is running")))
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), chromium.Shows(".flash.good", "Revision 1 is running"))
 	if got := r.machine.runs("proxy.cfg"); strings.Count(got, "mode tcp") != 2 {
 		t.Fatalf("after Apply runs:\n%s", got)
 	}
-	b.run(t, "unsaved is flagged", sees(text(".banner.unsaved", "Unsaved changes")), chromedp.Click(`//nav/a[text()="Overview"]`),
+	b.run(t, "unsaved is flagged", chromium.Shows(".banner.unsaved", "Unsaved changes"), chromedp.Click(`//nav/a[text()="Overview"]`),
 		chromedp.WaitVisible(`.banner.unsaved a[href^="/setup"]`))
 	b.run(t, "open Setup", chromedp.Click(`//nav/a[text()="Setup"]`), chromedp.WaitVisible(`#configuration`))
 	b.run(t, "save", chromedp.Click(`//section[@id="configuration"]//button[text()="Save"]`),
-		sees(text(".flash.good", "Saved")), sees(`!document.querySelector(".banner.unsaved")`))
+		chromium.Shows(".flash.good", "Saved"), chromium.Sees(`!document.querySelector(".banner.unsaved")`))
 	if st, err := r.machine.keeper.State(); err != nil || st.Saved.Number != 1 || st.Unsaved {
 		t.Errorf("after Save: %+v, %v", st, err)
 	}
@@ -199,11 +145,11 @@ func TestBrowserMistake(t *testing.T) {
 	b := newBrowser(t, r.http.URL)
 	b.login(t)
 	b.run(t, "type a mistake", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nbalanse roundrobin"),
-		sees(shadow+`.querySelector(".cm-lintRange-error")?.textContent === "balanse"`), sees(text("#verdict.bad", "line 6")))
+		chromium.Sees(shadow+`.querySelector(".cm-lintRange-error")?.textContent === "balanse"`), chromium.Shows("#verdict.bad", "line 6"))
 	b.shoot(t, "mistake")
-	b.run(t, "apply", chromedp.Click(`button[value=apply]`), sees(text(".problem", "nothing was changed")),
-		sees(text(".problem .place", "proxy.cfg:6:4")), sees(editorText+`.includes("balanse")`),
-		sees(shadow+`.querySelector(".cm-lintRange-error") !== null`))
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), chromium.Shows(".problem", "nothing was changed"),
+		chromium.Shows(".problem .place", "proxy.cfg:6:4"), chromium.Sees(editorText+`.includes("balanse")`),
+		chromium.Sees(shadow+`.querySelector(".cm-lintRange-error") !== null`))
 	b.shoot(t, "refused")
 	if got := r.machine.runs("proxy.cfg"); got != example["proxy.cfg"] {
 		t.Errorf("runs now:\n%s", got)
@@ -215,7 +161,7 @@ func TestBrowserCompletion(t *testing.T) {
 	b := newBrowser(t, r.http.URL)
 	b.login(t)
 	offers := func(label string) chromedp.Action {
-		return sees(fmt.Sprintf(`[...%s.querySelectorAll(".cm-completionLabel")].some(e => e.textContent === %q)`, shadow, label))
+		return chromium.Sees(`[...%s.querySelectorAll(".cm-completionLabel")].some(e => e.textContent === %q)`, shadow, label)
 	}
 	b.run(t, "a backend's keyword", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nfullc"), offers("fullconn"))
 	b.shoot(t, "completion")
@@ -230,20 +176,20 @@ func TestBrowserConfirmation(t *testing.T) {
 	b.login(t)
 	apply := func() {
 		b.run(t, "apply with confirmation", chromedp.Navigate(b.base+"/lb"), typeAt(5, "\nretries 2"), valid(),
-			chromedp.SetValue(`select[name=minutes]`, "1"), chromedp.Click(`button[value=apply-confirm]`), sees(text(".banner.pending", "Trial run")))
+			chromedp.SetValue(`select[name=minutes]`, "1"), chromedp.Click(`button[value=apply-confirm]`), chromium.Shows(".banner.pending", "Trial run"))
 	}
 	apply()
 	var before string
 	b.run(t, "the countdown runs", chromedp.Text(`.countdown`, &before))
-	b.run(t, "it ticks", sees(`document.querySelector(".countdown").textContent !== `+fmt.Sprintf("%q", before)))
-	b.run(t, "on another page", chromedp.Click(`//nav/a[text()="Overview"]`), sees(text(".banner.pending", "Trial run")))
+	b.run(t, "it ticks", chromium.Sees(`document.querySelector(".countdown").textContent !== %q`, before))
+	b.run(t, "on another page", chromedp.Click(`//nav/a[text()="Overview"]`), chromium.Shows(".banner.pending", "Trial run"))
 	b.shoot(t, "pending")
-	b.run(t, "go back", chromedp.Click(`//button[text()="Go back"]`), sees(text(".flash.good", "Revision 0 is running again")))
+	b.run(t, "go back", chromedp.Click(`//button[text()="Go back"]`), chromium.Shows(".flash.good", "Revision 0 is running again"))
 	if got := r.machine.runs("proxy.cfg"); got != example["proxy.cfg"] {
 		t.Errorf("after Go back runs:\n%s", got)
 	}
 	apply()
-	b.run(t, "keep", chromedp.Click(`//button[text()="Keep"]`), sees(text(".flash.good", "Confirmed")))
+	b.run(t, "keep", chromedp.Click(`//button[text()="Keep"]`), chromium.Shows(".flash.good", "Confirmed"))
 	if got := r.machine.runs("proxy.cfg"); !strings.Contains(got, "retries 2") {
 		t.Errorf("after Keep runs:\n%s", got)
 	}
@@ -261,13 +207,13 @@ func TestBrowserConflict(t *testing.T) {
 	if res.Outcome != "done" {
 		t.Fatalf("the first apply: %+v", res)
 	}
-	b.run(t, "apply", chromedp.Click(`button[value=apply]`), sees(text(".problem", "Somebody else applied")), sees(text(".problem .diff .add", "retries 7")),
-		sees(editorText+`.includes("retries 2")`))
+	b.run(t, "apply", chromedp.Click(`button[value=apply]`), chromium.Shows(".problem", "Somebody else applied"), chromium.Shows(".problem .diff .add", "retries 7"),
+		chromium.Sees(editorText+`.includes("retries 2")`))
 	b.shoot(t, "conflict")
 	if got := r.machine.runs("proxy.cfg"); !strings.Contains(got, "retries 7") {
 		t.Errorf("runs now:\n%s", got)
 	}
-	b.run(t, "apply over it", valid(), chromedp.Click(`button[value=apply]`), sees(text(".flash.good", "is running")))
+	b.run(t, "apply over it", valid(), chromedp.Click(`button[value=apply]`), chromium.Shows(".flash.good", "is running"))
 	if got := r.machine.runs("proxy.cfg"); strings.Contains(got, "retries 7") || !strings.Contains(got, "retries 2") {
 		t.Errorf("runs now:\n%s", got)
 	}
@@ -278,14 +224,14 @@ func TestBrowserLive(t *testing.T) {
 	r := newRig(t)
 	b := newBrowser(t, r.http.URL)
 	b.login(t)
-	b.run(t, "overview", sees(text(".address", "198.18.0.10:3306")), sees(text(".figures", "42")), chromedp.Evaluate(`window.stays = true`, nil))
+	b.run(t, "overview", chromium.Shows(".address", "198.18.0.10:3306"), chromium.Shows(".figures", "42"), chromedp.Evaluate(`window.stays = true`, nil))
 	r.machine.mu.Lock()
 	r.machine.sessions = 4711
 	r.machine.mu.Unlock()
-	b.run(t, "new figures", sees(text(".figures", "4\u2009711")), sees(`window.stays`))
-	b.run(t, "logs", chromedp.Navigate(b.base+"/logs"), sees(text("#followstate", "live")))
+	b.run(t, "new figures", chromium.Shows(".figures", "4\u2009711"), chromium.Sees(`window.stays`))
+	b.run(t, "logs", chromedp.Navigate(b.base+"/logs"), chromium.Shows("#followstate", "live"))
 	r.machine.follow <- "2026-05-04T10:00:02.000Z <i>a line that is new</i>"
-	b.run(t, "new line", sees(text("#log", "<i>a line that is new</i>")))
+	b.run(t, "new line", chromium.Shows("#log", "<i>a line that is new</i>"))
 }
 
 // Every page, as a desk and a phone show it. The pictures are for looking at;
@@ -313,10 +259,10 @@ func TestBrowserPictures(t *testing.T) {
 			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}}))
 		for name, path := range pages {
 			var over bool
-			b.run(t, name, chromedp.Navigate(b.base+path), chromedp.WaitVisible(`main`), sees(`document.readyState === "complete"`),
+			b.run(t, name, chromedp.Navigate(b.base+path), chromedp.WaitVisible(`main`), chromium.Sees(`document.readyState === "complete"`),
 				chromedp.Evaluate(`document.documentElement.scrollWidth > innerWidth`, &over))
 			if strings.Contains(path, "lb") || strings.Contains(path, "edit") {
-				b.run(t, name, sees(text("#verdict", "Valid")))
+				b.run(t, name, chromium.Shows("#verdict", "Valid"))
 			}
 			if over {
 				t.Errorf("%s is wider than the %s", name, s.name)
@@ -327,6 +273,6 @@ func TestBrowserPictures(t *testing.T) {
 	r.machine.mu.Lock()
 	r.machine.password = map[string]string{}
 	r.machine.mu.Unlock()
-	b.run(t, "closed", chromedp.EmulateViewport(1280, 900), chromedp.Navigate(b.base+"/"), sees(text(".login", "closed")))
+	b.run(t, "closed", chromedp.EmulateViewport(1280, 900), chromedp.Navigate(b.base+"/"), chromium.Shows(".login", "closed"))
 	b.shoot(t, "closed")
 }
