@@ -35,7 +35,7 @@ var formatTexts = []string{
 	"%{+E}[bin(410d22275c5d7f)]|%{+Q}[bin(4122275c5d)]|%{+Q,+E}[bin(22275c5d)]",
 	"%[src,ipmask(8)]|%[fe_conn]|%[int(3),mod(2)]|%[str(x),ipmask(8)]",
 	strings.Repeat("a", 200), strings.Repeat("b", 119) + "%ci%cp", strings.Repeat("c", 124) + "%{+Q}f", strings.Repeat("d", 122) + "%{+X}ci|",
-	strings.Repeat("e", 120) + "%T", strings.Repeat("f", 120) + "%[str(0123456789)]x", strings.Repeat("g", 126) + "%pid",
+	strings.Repeat("e", 120) + "%T", strings.Repeat("f", 120) + "%[str(qrstuvwxyz)]x", strings.Repeat("g", 126) + "%pid",
 }
 
 // lineTexts are formats of lines only: their samples need a server, or the end.
