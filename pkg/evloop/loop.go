@@ -109,7 +109,12 @@ func New() (*Loop, error) {
 	return l, nil
 }
 
-// Now is the loop's clock: milliseconds since New, read once a turn.
+// StartClock has the loop's clock count from at, so that the clocks of several loops
+// can be compared: they differ by how long a turn takes. It must come before Run.
+func (l *Loop) StartClock(at time.Time) { l.start = at }
+
+// Now is the loop's clock: milliseconds since New or what StartClock said, read once a
+// turn.
 func (l *Loop) Now() int64 { return l.now }
 
 // Turn counts the waits for events.

@@ -43,8 +43,8 @@ type backend struct {
 	full                  func(i int) bool // bound once: a closure for each pick would allocate
 }
 
-func newBackend(name string) *backend {
-	b := &backend{name: name, clock: newClock()}
+func newBackend(name string, c clock) *backend {
+	b := &backend{name: name, clock: c}
 	b.full = func(i int) bool { return b.servers[i].isFull() }
 	return b
 }
@@ -173,11 +173,12 @@ func (b *backend) adopt(fresh *chooser) {
 	}
 }
 
-// enter counts a session in and returns the configuration it keeps to its end.
-func (b *backend) enter() (*config.Proxy, *policy) {
+// enter counts a session in that begins at now, on its loop's clock, and returns the
+// configuration it keeps to its end.
+func (b *backend) enter(now int64) (*config.Proxy, *policy) {
 	b.conns.Add(1)
 	b.stats.sessions.Add(1)
-	b.stats.rate.add(b.clock.now())
+	b.stats.rate.add(now)
 	b.stats.peak(b.conns.Load())
 	b.mu.Lock()
 	defer b.mu.Unlock()

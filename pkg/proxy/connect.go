@@ -107,7 +107,7 @@ func (s *session) connect() {
 		s.assigned = s.attempt
 	}
 	s.srv.stats.sessions.Add(1)
-	s.srv.stats.rate.add(s.srv.backend.clock.now())
+	s.srv.stats.rate.add(s.attempt)
 	s.srv.stats.peak(s.srv.current.Load())
 	fd, err := s.dial()
 	if err != nil {

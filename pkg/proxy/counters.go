@@ -17,11 +17,9 @@ type proxyStats struct {
 	rate                        rate         // of new sessions
 }
 
-// clock counts milliseconds for the rates of a frontend, or of a backend and its
-// servers.
+// clock counts the milliseconds of an engine, as its loops' clocks do. It is for those
+// who are on no loop; sessions take the time of their turn.
 type clock struct{ begin time.Time }
-
-func newClock() clock { return clock{time.Now()} }
 
 func (c clock) now() int64 { return time.Since(c.begin).Milliseconds() }
 

@@ -127,6 +127,7 @@ func (e *Engine) addWorker() error {
 		return err
 	}
 	loop.CountPipes(&e.pipes)
+	loop.StartClock(e.started)
 	w := &worker{e: e, loop: loop, acceptors: map[*listener]*acceptor{}, lingering: map[*lingerer]struct{}{}}
 	w.mover = mover{w: w, area: make([]byte, moverSlots*moverSlot)}
 	e.workers = append(e.workers, w)
@@ -372,12 +373,12 @@ func (e *Engine) compile(conf *config.Config, c *change) error {
 		}
 		if p.Kind.HasFrontend() {
 			if c.frontends[p.Name] = e.frontends[p.Name]; c.frontends[p.Name] == nil {
-				c.frontends[p.Name] = &frontend{name: p.Name, clock: newClock()}
+				c.frontends[p.Name] = &frontend{name: p.Name, clock: clock{e.started}}
 			}
 		}
 		if p.Kind.HasBackend() {
 			if c.backends[p.Name] = e.backends[p.Name]; c.backends[p.Name] == nil {
-				c.backends[p.Name] = newBackend(p.Name)
+				c.backends[p.Name] = newBackend(p.Name, clock{e.started})
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/sluice-lb/sluice/pkg/config"
 )
@@ -48,25 +47,24 @@ func (e *Engine) hasRoom(l *listener) bool {
 
 // rateWait is how many milliseconds the rates of the process ("maxconnrate",
 // "maxsessrate") and of f ("rate-limit sessions") make the next session of f wait; 0
-// is none. Loops that ask at the same moment may all be let through.
-func (e *Engine) rateWait(f *frontend) int64 {
-	now := time.Since(e.started).Milliseconds()
+// is none. Loops that ask at the same moment may all be let through. now is the time of a
+// loop, here and below.
+func (e *Engine) rateWait(f *frontend, now int64) int64 {
 	wait := max(e.connRate.due(now), e.sessRate.due(now))
 	if limit := f.conf.Load().RateSessions; limit > 0 {
-		wait = max(wait, f.stats.rate.wait(f.clock.now(), int64(limit)))
+		wait = max(wait, f.stats.rate.wait(now, int64(limit)))
 	}
 	return wait
 }
 
 // countConnection notes an accepted connection for the rate of the process.
-func (e *Engine) countConnection() { e.connRate.note(time.Since(e.started).Milliseconds()) }
+func (e *Engine) countConnection(now int64) { e.connRate.note(now) }
 
 // countSession notes a connection of f that no rule refused for the rates of
 // sessions.
-func (e *Engine) countSession(f *frontend) {
-	now := time.Since(e.started).Milliseconds()
+func (e *Engine) countSession(f *frontend, now int64) {
 	e.sessRate.note(now)
-	f.stats.rate.add(f.clock.now())
+	f.stats.rate.add(now)
 }
 
 // configure puts a new configuration in force. A limit that was set by hand holds

@@ -38,7 +38,7 @@ func newWard(conf *config.Config, probe func(ctx context.Context, address string
 		if !p.Kind.HasBackend() {
 			continue
 		}
-		w.backends[p.Name] = newBackend(p.Name)
+		w.backends[p.Name] = newBackend(p.Name, clock{})
 		added, _ := w.backends[p.Name].configure(p, &policy{method: methodOf(p)}, 1, nil)
 		for _, s := range added {
 			w.add(s)

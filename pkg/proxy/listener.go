@@ -206,7 +206,7 @@ func (a *acceptor) Event(evloop.Events) {
 			a.pause()
 			return
 		}
-		if wait := a.w.e.rateWait(fe); wait > 0 {
+		if wait := a.w.e.rateWait(fe, a.w.loop.Now()); wait > 0 {
 			a.w.e.dismiss(a.l, fe)
 			a.w.loop.SetTimer(&a.timer, a.w.loop.Now()+wait, a)
 			a.pause()
@@ -227,7 +227,7 @@ func (a *acceptor) Event(evloop.Events) {
 			}
 			continue // the connection was gone before it was accepted
 		}
-		a.w.e.countConnection()
+		a.w.e.countConnection(a.w.loop.Now())
 		a.w.session().start(fd, a.l, fe, peer)
 	}
 }

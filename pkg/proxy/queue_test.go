@@ -31,7 +31,7 @@ func TestQueueKeepsArrivalOrder(t *testing.T) {
 }
 
 func TestServerTakesTheOldestOfBothQueues(t *testing.T) {
-	b := newBackend("be")
+	b := newBackend("be", clock{})
 	srv := &server{backend: b, queue: queue{ofServer: true}, eligible: true}
 	s := make([]session, 4)
 	b.enqueue(&b.queue, &s[0])
@@ -64,7 +64,7 @@ func TestServerLimit(t *testing.T) {
 		{10, 2, 100, 500, 10},
 	}
 	for _, tt := range tests {
-		b := newBackend("be")
+		b := newBackend("be", clock{})
 		b.fullconn = tt.fullconn
 		b.conns.Store(int64(tt.conns))
 		s := &server{backend: b, limits: limitsOf(&config.Server{Maxconn: tt.maxconn, Options: &config.ServerOptions{Minconn: tt.minconn}})}

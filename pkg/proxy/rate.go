@@ -32,7 +32,8 @@ func (r *limitedRate) due(now int64) int64 {
 // "rate-limit sessions"). As in HAProxy, seconds begin with the first event after a
 // pause. An event costs two atomic operations, and one in a second the lock.
 //
-// Moments are milliseconds, on a clock that is not set back.
+// Moments are milliseconds, on a clock that is not set back; those of one loop may lie
+// some before those of another.
 type rate struct {
 	begin, curr atomic.Int64 // of the present second
 	peak        atomic.Int64 // most events of a second
@@ -71,8 +72,8 @@ func (r *rate) window(now int64) (curr, prev, left int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch age := now - r.begin.Load(); {
-	case age < 1000:
-		return r.curr.Load(), r.prev, 1000 - age
+	case age < 1000: // negative on a loop that is late
+		return r.curr.Load(), r.prev, min(1000-age, 1000)
 	case age < 2000:
 		return 0, r.curr.Load(), 2000 - age
 	}

@@ -75,3 +75,47 @@ func TestRateFades(t *testing.T) {
 		}
 	}
 }
+
+// A loop that is late counts into the second that another one began, and sees no more
+// than all of the one before.
+func TestRateOfLateLoop(t *testing.T) {
+	var r rate
+	for range 4 {
+		r.add(5000)
+	}
+	r.add(6100)
+	r.add(5990)
+	if got := r.perSecond(5990); got != 6 {
+		t.Errorf("%d a second, want 6", got)
+	}
+	if got := r.curr.Load(); got != 2 {
+		t.Errorf("%d in the present second, want 2", got)
+	}
+}
+
+// Sessions take the time of their turn: no clock of a frontend or backend is read for
+// them, which would be seen here as events far in the future.
+func TestSessionsTakeTheLoopsTime(t *testing.T) {
+	s := serve(t, named("s1"))
+	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
+	conf.Proxies[0].RateSessions = 1000
+	r := startRig(t, conf, Options{})
+	fe, be := r.frontends["fe"], r.backends["be"]
+	fe.clock, be.clock = clock{}, clock{}
+	greeting(t, r.dial())
+	for name, rate := range map[string]*rate{"frontend": &fe.stats.rate, "backend": &be.stats.rate, "server": &be.servers[0].stats.rate} {
+		if n := rate.curr.Load(); n != 1 {
+			t.Errorf("%s: %d sessions are counted", name, n)
+		}
+		if begin := rate.begin.Load(); begin > time.Hour.Milliseconds() {
+			t.Errorf("%s: the second began at %d", name, begin)
+		}
+	}
+	for i, w := range r.workers { // the loops count from the same moment
+		now := make(chan int64, 1)
+		w.loop.Post(func() { now <- w.loop.Now() })
+		if got, want := <-now, time.Since(r.started).Milliseconds(); got > want || got < want-patience.Milliseconds() {
+			t.Errorf("loop %d is at %d, the engine at %d", i, got, want)
+		}
+	}
+}

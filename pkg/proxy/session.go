@@ -102,7 +102,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 		s.reject()
 		return
 	}
-	s.w.e.countSession(fe)
+	s.w.e.countSession(fe, now)
 	var err error
 	if e.watch, err = s.w.loop.Register(fd, e); err != nil {
 		s.finish(byResource, whileConnecting)
@@ -130,7 +130,7 @@ func (s *session) begin() {
 		s.finish(byServer, whileConnecting)
 		return
 	}
-	s.beConf, s.bePolicy = s.be.enter()
+	s.beConf, s.bePolicy = s.be.enter(s.w.loop.Now())
 	s.choose(nil)
 }
 
