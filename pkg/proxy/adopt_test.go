@@ -296,7 +296,7 @@ func TestV6WildcardFollowsBindOptions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			bind := netip.AddrPortFrom(netip.IPv6Unspecified(), freeAddr(t).Port())
+			bind := netip.AddrPortFrom(netip.IPv6Unspecified(), 0) // any that is free at all addresses
 			conf := testConf(bind, "leastconn", "s1="+s.Addr().String())
 			conf.Proxies[0].Binds[0].V4V6, conf.Proxies[0].Binds[0].V6Only = tt.v4v6, tt.v6only
 			r := startRig(t, conf, Options{})
