@@ -2,6 +2,7 @@ package evloop
 
 import (
 	"math"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -9,8 +10,8 @@ import (
 // BatchSize is how many operations a Batch takes.
 const BatchSize = 64
 
-// Batch makes receives, sends and closes of nonblocking sockets together: with one
-// io_uring_enter(2) where the kernel allows it, one after the other elsewhere. What
+// Batch makes receives, sends and closes of nonblocking sockets, and their
+// registrations with epoll, together: with one io_uring_enter(2) where the kernel allows it, one after the other elsewhere. What
 // they do and return is the same both ways.
 type Batch struct {
 	ring *uring // nil: none
@@ -19,10 +20,11 @@ type Batch struct {
 
 // operation is one system call of a batch.
 type operation struct {
-	p      []byte // received into, or sent
-	fd     int32
-	result int32 // bytes, or an error number below zero
-	opcode uint8
+	p       []byte // received into, or sent; of a registration its event
+	fd      int32  // the epoll instance's of a registration
+	watched int32  // the descriptor to register
+	result  int32  // bytes, or an error number below zero
+	opcode  uint8
 }
 
 // pending is the result of an operation that was not made yet.
@@ -36,19 +38,31 @@ func newBatch() *Batch {
 }
 
 // Recv adds a receive into p and returns its place for Result.
-func (b *Batch) Recv(fd int, p []byte) int { return b.add(opRecv, fd, p) }
+func (b *Batch) Recv(fd int, p []byte) int {
+	return b.add(operation{opcode: opRecv, fd: int32(fd), p: p})
+}
 
 // Send adds a send of p and returns its place for Result.
-func (b *Batch) Send(fd int, p []byte) int { return b.add(opSend, fd, p) }
+func (b *Batch) Send(fd int, p []byte) int {
+	return b.add(operation{opcode: opSend, fd: int32(fd), p: p})
+}
 
 // Close adds a close. Operations on one descriptor must not depend on their order.
-func (b *Batch) Close(fd int) int { return b.add(opClose, fd, nil) }
+func (b *Batch) Close(fd int) int { return b.add(operation{opcode: opClose, fd: int32(fd)}) }
 
-func (b *Batch) add(opcode uint8, fd int, p []byte) int {
+// watch adds a registration of fd with an epoll instance. ev must stay as it is
+// until Do returns.
+func (b *Batch) watch(epfd, fd int, ev *unix.EpollEvent) int {
+	p := unsafe.Slice((*byte)(unsafe.Pointer(ev)), unsafe.Sizeof(*ev))
+	return b.add(operation{opcode: opWatch, fd: int32(epfd), watched: int32(fd), p: p})
+}
+
+func (b *Batch) add(o operation) int {
 	if len(b.ops) == BatchSize {
 		panic("evloop: batch is full")
 	}
-	b.ops = append(b.ops, operation{p: p, fd: int32(fd), result: pending, opcode: opcode})
+	o.result = pending
+	b.ops = append(b.ops, o)
 	return len(b.ops) - 1
 }
 
@@ -81,6 +95,8 @@ func (o *operation) do() {
 		n, err = Send(int(o.fd), o.p)
 	case opClose:
 		err = rawClose(int(o.fd))
+	case opWatch:
+		err = rawEpollAdd(int(o.fd), int(o.watched), (*unix.EpollEvent)(unsafe.Pointer(unsafe.SliceData(o.p))))
 	}
 	o.result = int32(n)
 	if errno, ok := err.(unix.Errno); ok {

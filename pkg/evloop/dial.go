@@ -34,7 +34,8 @@ func (e SourceError) Error() string { return "source address: " + e.Err.Error() 
 func (e SourceError) Unwrap() error { return e.Err }
 
 // Connect starts a nonblocking TCP connection to addr; Writable tells its end,
-// together with Failed if it failed (see SocketError).
+// together with Failed if it failed (see SocketError). It is as yet without
+// TCP_NODELAY, see NoDelay.
 func (l *Loop) Connect(addr netip.AddrPort, o *ConnectOptions) (fd int, err error) {
 	fd, err = tcpSocket(addr.Addr(), o.Namespace)
 	if err != nil {
@@ -52,9 +53,6 @@ func (l *Loop) Connect(addr netip.AddrPort, o *ConnectOptions) (fd int, err erro
 
 // prepare gives fd the options. Those that are rarely set cost a call only then.
 func (l *Loop) prepare(fd int, to netip.Addr, o *ConnectOptions) error {
-	if err := rawSetsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		return err
-	}
 	if o.Keepalive.On {
 		if err := rawSetsockopt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1); err != nil {
 			return err

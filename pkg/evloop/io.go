@@ -80,6 +80,10 @@ func Send(fd int, p []byte) (n int, err error) {
 	}
 }
 
+// NoDelay has each write to a connected TCP socket sent at once (tcp(7),
+// TCP_NODELAY). Accepted ones have it from Listen. On a UNIX socket it does nothing.
+func NoDelay(fd int) { _ = rawSetsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
 // ShutdownWrite sends FIN after what was written.
 func ShutdownWrite(fd int) error {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0); errno != 0 {

@@ -21,6 +21,10 @@ const (
 	HangUp     Events = unix.EPOLLHUP
 	Failed     Events = unix.EPOLLERR
 	Urgent     Events = unix.EPOLLPRI // a read stops short at TCP's urgent mark
+
+	// Unwatched: the kernel refused to watch the descriptor for lack of memory, or
+	// beyond fs.epoll.max_user_watches; no other event will come.
+	Unwatched Events = 1 << 27
 )
 
 // Handler gets the events of one descriptor, on the loop's goroutine.
@@ -39,26 +43,10 @@ const BufferSize = 32 << 10
 
 const (
 	batch    = 256 // events taken by one epoll_wait
-	modeET   = unix.EPOLLET
-	patience = 8 // ms; see wait
+	patience = 8   // ms; see wait
 	// spareProcessors run what is not a loop: control connections and checks.
 	spareProcessors = 2
 )
-
-// Watch is a descriptor's registration with a loop; 0 is none.
-type Watch int32
-
-// slot says whose a registration is. The generation travels in the epoll data, so
-// an event that was queued for an earlier owner of the slot is dropped. Slots are
-// the loop's own and dense, so their memory does not grow with the number of loops.
-type slot struct {
-	handler Handler
-	gen     uint32
-	next    Watch // in the list of free slots
-}
-
-// slotPage is how many slots are made at a time.
-const slotPage = 256
 
 // Loop is one epoll instance and its goroutine's state.
 type Loop struct {
@@ -75,7 +63,9 @@ type Loop struct {
 	spare   []Task
 	scratch []byte
 	batch   *Batch
-	closing []int32 // descriptors; see Close
+	joining []registration             // see Register
+	closing []int32                    // descriptors; see Close
+	events  [BatchSize]unix.EpollEvent // for the kernel to read
 	stopped bool
 	busy    bool // events come at intervals shorter than patience
 	buffers []*Buffer
@@ -100,7 +90,7 @@ func New() (*Loop, error) {
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
 	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now(), scratch: make([]byte, BufferSize), batch: newBatch(), count: new(Pipes)}
-	if _, err := l.add(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
+	if _, err := l.register(wakefd, uint32(Readable), (*mailHandler)(l)); err != nil {
 		l.batch.close()
 		_ = unix.Close(epfd)
 		_ = unix.Close(wakefd)
@@ -153,90 +143,6 @@ func (l *Loop) Post(f func()) bool {
 // Stop ends Run after the current turn. Loop goroutine only.
 func (l *Loop) Stop() { l.stopped = true }
 
-// Register delivers edge-triggered events of fd to h until Close: readable,
-// writable, urgent data and the peer's FIN, with one epoll_ctl for the
-// descriptor's life.
-func (l *Loop) Register(fd int, h Handler) (Watch, error) {
-	return l.add(fd, uint32(Readable|Writable|PeerClosed|Urgent)|modeET, h)
-}
-
-// RegisterListener delivers readiness of a listening socket that several loops
-// share: level-triggered and exclusive, so that one connection wakes one loop.
-func (l *Loop) RegisterListener(fd int, h Handler) (Watch, error) {
-	return l.add(fd, uint32(Readable)|unix.EPOLLEXCLUSIVE, h)
-}
-
-// Unregister stops the events of fd, registered as w, and leaves it open.
-func (l *Loop) Unregister(fd int, w Watch) {
-	l.forget(w)
-	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
-}
-
-// Close closes fd, registered as w or not at all, at the end of the turn together
-// with others, and drops events that are still queued for it. The descriptor must
-// not be shared with another process or loop: close(2) is what removes it from
-// epoll.
-func (l *Loop) Close(fd int, w Watch) {
-	l.forget(w)
-	if l.closing = append(l.closing, int32(fd)); len(l.closing) == BatchSize {
-		l.closeAll()
-	}
-}
-
-// CloseNow is Close without waiting for the end of the turn.
-func (l *Loop) CloseNow(fd int, w Watch) {
-	l.forget(w)
-	_ = rawClose(fd)
-}
-
-func (l *Loop) closeAll() {
-	b := l.Batch()
-	for _, fd := range l.closing {
-		b.Close(int(fd))
-	}
-	b.Do()
-	l.closing = l.closing[:0]
-}
-
-func (l *Loop) add(fd int, events uint32, h Handler) (Watch, error) {
-	w := l.take()
-	s := l.slot(w)
-	ev := unix.EpollEvent{Events: events, Fd: int32(w), Pad: int32(s.gen)}
-	if err := rawEpollAdd(l.epfd, fd, &ev); err != nil {
-		l.forget(w)
-		return 0, fmt.Errorf("register descriptor %d: %w", fd, err)
-	}
-	s.handler = h
-	return w, nil
-}
-
-func (l *Loop) slot(w Watch) *slot { return &l.slots[w/slotPage][w%slotPage] }
-
-// take returns a free slot.
-func (l *Loop) take() Watch {
-	if l.free == 0 {
-		first := Watch(len(l.slots) * slotPage)
-		l.slots = append(l.slots, new([slotPage]slot))
-		for w := first + slotPage - 1; w >= max(first, 1); w-- {
-			l.slot(w).next, l.free = l.free, w
-		}
-	}
-	w := l.free
-	l.free = l.slot(w).next
-	return w
-}
-
-// forget frees a slot.
-func (l *Loop) forget(w Watch) {
-	if w == 0 {
-		return
-	}
-	s := l.slot(w)
-	s.handler = nil
-	s.gen++
-	s.next, l.free = l.free, w
-}
-
 // Run serves events until Stop. It returns an error only if epoll_wait fails.
 // Descriptors that are still registered stay open.
 func (l *Loop) Run() error {
@@ -251,13 +157,12 @@ func (l *Loop) Run() error {
 		}
 		l.tick()
 		for i := range max(n, 0) {
-			l.dispatch(&events[i])
+			ev := &events[i]
+			l.deliver(Watch(ev.Fd), uint32(ev.Pad), Events(ev.Events))
 		}
 		l.wheel.advance(l.now)
 		l.runReady()
-		if len(l.closing) > 0 {
-			l.closeAll()
-		}
+		l.settle()
 	}
 	return nil
 }
@@ -315,14 +220,6 @@ func (l *Loop) timeout() int {
 	return int(min(max(next-l.now, 0), 1<<30))
 }
 
-func (l *Loop) dispatch(ev *unix.EpollEvent) {
-	s := l.slot(Watch(ev.Fd))
-	if s.handler == nil || s.gen != uint32(ev.Pad) {
-		return
-	}
-	s.handler.Event(Events(ev.Events))
-}
-
 func (l *Loop) runReady() {
 	tasks := l.ready
 	l.ready = l.spare[:0]
@@ -338,7 +235,8 @@ func (l *Loop) close() {
 	l.dead = true
 	l.mu.Unlock()
 	l.freeCaches()
-	l.closeAll()
+	l.joining = nil
+	l.settle()
 	l.batch.close()
 	_ = unix.Close(l.wakefd)
 	_ = unix.Close(l.epfd)

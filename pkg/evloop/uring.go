@@ -58,6 +58,7 @@ const (
 	opClose = 19 // IORING_OP_CLOSE
 	opSend  = 26 // IORING_OP_SEND
 	opRecv  = 27 // IORING_OP_RECV
+	opWatch = 29 // IORING_OP_EPOLL_CTL
 
 	setupSubmitAll = 1 << 7 // IORING_SETUP_SUBMIT_ALL: a failed operation does not end the submission
 	enterGetEvents = 1      // IORING_ENTER_GETEVENTS
@@ -101,7 +102,8 @@ func mapRing(fd int, offset int64, size uint32) ([]byte, error) {
 }
 
 // do makes the operations and notes their results. Those that are still pending then
-// were not begun: after an error, or because a signal interrupted them.
+// are to be made by their own system calls: they were not begun, after an error or
+// because a signal interrupted them, or are registrations that failed.
 func (u *uring) do(ops []operation) error {
 	tail := *u.sqTail
 	for i := range ops {
@@ -109,8 +111,11 @@ func (u *uring) do(ops []operation) error {
 		s := &u.sqes[(tail+uint32(i))&u.sqMask]
 		*s = submission{opcode: o.opcode, fd: o.fd, addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(o.p)))),
 			len: uint32(len(o.p)), userData: uint64(i)}
-		if o.opcode != opClose {
+		switch o.opcode {
+		case opRecv, opSend:
 			s.opFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+		case opWatch:
+			s.offset, s.len = uint64(o.watched), unix.EPOLL_CTL_ADD
 		}
 	}
 	atomic.StoreUint32(u.sqTail, tail+uint32(len(ops)))
@@ -141,9 +146,12 @@ func (u *uring) reap(ops []operation) int {
 	n := int(tail - head)
 	for ; head != tail; head++ {
 		c := &u.cqes[head&u.cqMask]
-		if o := &ops[c.userData]; c.result != -int32(unix.EINTR) {
-			o.result = c.result
+		o := &ops[c.userData]
+		// Registrations by way of the ring were once to be dropped from Linux.
+		if c.result == -int32(unix.EINTR) || o.opcode == opWatch && c.result < 0 {
+			continue
 		}
+		o.result = c.result
 	}
 	atomic.StoreUint32(u.cqHead, head)
 	return n

@@ -116,10 +116,7 @@ func (s *session) connect() {
 	}
 	e := &s.ends[serverEnd]
 	*e = endpoint{s: s, fd: int32(fd), last: s.attempt}
-	if e.watch, err = s.w.loop.Register(fd, e); err != nil {
-		s.finish(byResource, whileConnecting)
-		return
-	}
+	e.watch = s.w.loop.Register(fd, e)
 	limit := s.beConf.Timeouts.Connect
 	if limit == 0 && s.choice {
 		limit = impatience

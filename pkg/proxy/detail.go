@@ -102,15 +102,6 @@ func (s *session) uniqueID() []byte {
 	return s.details.id
 }
 
-// appendLine appends the session's line in the frontend's own format.
-func (s *session) appendLine(b []byte, f *formats) []byte {
-	b = f.log.Append(b, 0, s.stream(f.dst))
-	if f.counted {
-		s.fe.lines.Add(1)
-	}
-	return b
-}
-
 // Number is a number of the session. Times that only its end tells are those of
 // HAProxy before it.
 func (s *session) Number(d rules.Detail) int64 {

@@ -25,12 +25,21 @@ func (s *session) log(who, when byte) {
 		return
 	}
 	s.ending = [2]byte{who, when}
-	if f := s.fe.switching.Load().formats; f != nil && f.log != nil {
-		s.w.line = s.appendLine(s.w.line[:0], f)
-	} else {
+	f := s.fe.switching.Load().formats
+	own := f != nil && f.log != nil
+	if own && f.counted {
+		defer s.fe.lines.Add(1) // the line itself has the number of those before it
+	}
+	severity := s.severity(wrong)
+	switch {
+	case !logger.wants(severity):
+		return
+	case own:
+		s.w.line = f.log.Append(s.w.line[:0], 0, s.stream(f.dst))
+	default:
 		s.w.line = s.appendTCPLog(s.w.line[:0])
 	}
-	logger.emit(s.severity(wrong), s.ended(), s.w.line)
+	logger.emit(severity, s.ended(), s.w.line)
 }
 
 // appendTCPLog appends the line of "option tcplog".
@@ -173,6 +182,16 @@ type logTarget struct {
 	facility int
 	max, min int // severities: nothing above max is sent, nothing is sent below min
 	length   int // bytes
+}
+
+// wants reports whether some target takes lines of a severity.
+func (l *logger) wants(severity int) bool {
+	for i := range l.targets {
+		if severity <= l.targets[i].max {
+			return true
+		}
+	}
+	return false
 }
 
 // emit sends msg to all targets. It never blocks.

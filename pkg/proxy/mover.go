@@ -59,6 +59,12 @@ func (m *mover) Continue() {
 	for round := 0; round < turnReads && len(m.due) > 0; round++ {
 		list := m.due
 		m.due = m.spare[:0]
+		if len(list) == 1 {
+			s := list[0]
+			list[0], m.spare = nil, list
+			m.alone(s)
+			continue
+		}
 		for i, s := range list {
 			list[i] = nil
 			if s.deferred = false; s.state != stateRelay {
@@ -76,6 +82,30 @@ func (m *mover) Continue() {
 	if len(m.due) > 0 {
 		m.w.loop.Later(m)
 	}
+}
+
+// alone moves on a single session, for which the ways of a group cost more than
+// they save.
+func (m *mover) alone(s *session) {
+	if s.deferred = false; s.state != stateRelay {
+		return
+	}
+	var moved [2]progress
+	l, p := m.w.loop, m.area[:moverSlot]
+	for i := range s.half {
+		if moved[i] = s.advance(l, i); !moved[i].read {
+			continue
+		}
+		n, err := evloop.Read(int(s.ends[i].fd), p)
+		res, ok := s.received(l, i, n, err)
+		if ok {
+			p := p[:n]
+			n, err = evloop.Send(int(s.ends[1-i].fd), p)
+			res = s.forwarded(l, i, p, moverSlot, n, err)
+		}
+		moved[i] = res
+	}
+	s.settle(&moved)
 }
 
 // plan takes a session into the group.

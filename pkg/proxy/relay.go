@@ -27,10 +27,16 @@ type endpoint struct {
 	broken   bool // by an error such as RST, not by FIN both ways
 	// independent: what it is sent is no activity of its own.
 	independent bool
+	spoken      bool // something was written to it
+	noDelay     bool // TCP_NODELAY is set, see hurry
 }
 
 // Event notes the conditions and lets the session go on.
 func (e *endpoint) Event(ev evloop.Events) {
+	if ev == evloop.Unwatched {
+		e.s.unwatched()
+		return
+	}
 	const ended = evloop.PeerClosed | evloop.HangUp | evloop.Failed
 	if ev&(evloop.Readable|ended) != 0 {
 		e.readable = true
@@ -67,8 +73,19 @@ func (e *endpoint) close(l *evloop.Loop) {
 	e.fd = -1
 }
 
+// hurry comes before each write to e. The first one is never delayed: Nagle's
+// algorithm holds a small segment back while an earlier one is not acknowledged
+// (RFC 9293, section 3.7.4), so a connection with one request needs no TCP_NODELAY.
+func (e *endpoint) hurry() {
+	if e.spoken && !e.noDelay {
+		e.noDelay = true
+		evloop.NoDelay(int(e.fd))
+	}
+}
+
 // sent notes that bytes were written to e.
 func (e *endpoint) sent(now int64) {
+	e.spoken = true
 	if !e.independent {
 		e.last = now
 	}
@@ -147,6 +164,7 @@ func (r *relay) advance(l *evloop.Loop, i int) progress {
 		h.calm(l)
 		return progress{}
 	}
+	dst.hurry()
 	if h.pipe == nil {
 		return progress{read: true}
 	}
@@ -169,6 +187,7 @@ func (r *relay) flushed(l *evloop.Loop, i int) (res progress, ok bool) {
 	case !dst.writable:
 		return progress{}, false
 	}
+	dst.hurry()
 	if err := h.flush(l, dst); err != nil {
 		return progress{err: err, end: 1 - i}, false
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-lb/sluice/pkg/evloop"
+	"golang.org/x/sys/unix"
 )
 
 func echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
@@ -213,6 +214,74 @@ func TestSlowReaderHoldsOneBuffer(t *testing.T) {
 	if total > 64<<20 {
 		t.Errorf("the proxy swallowed %d bytes for a reader that does not read", total)
 	}
+}
+
+// The first write to a server needs no TCP_NODELAY, each later one does: it must not
+// wait for the acknowledgement of the first.
+func TestServerIsHurriedFromSecondWrite(t *testing.T) {
+	s := serve(t, echo)
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	var buf [1]byte
+	for i, want := range []int{0, 1, 1} {
+		if _, err := c.Write(buf[:]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, buf[:]); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.serverOption(unix.IPPROTO_TCP, unix.TCP_NODELAY); got != want {
+			t.Errorf("after message %d TCP_NODELAY = %d, want %d", i+1, got, want)
+		}
+	}
+}
+
+// serverOption is a socket option of the server's end of the only session.
+func (r *rig) serverOption(level, name int) int {
+	r.t.Helper()
+	for _, w := range r.workers {
+		got := make(chan int)
+		w.loop.Post(func() {
+			value := -1
+			if s := w.sessions; s != nil {
+				var err error
+				if value, err = unix.GetsockoptInt(int(s.ends[serverEnd].fd), level, name); err != nil {
+					r.t.Error(err)
+				}
+			}
+			got <- value
+		})
+		if value := <-got; value >= 0 {
+			return value
+		}
+	}
+	r.t.Fatal("no session")
+	return 0
+}
+
+// A connection that epoll has no room for ends its session as a lack of resources.
+func TestUnwatchedConnectionEndsSession(t *testing.T) {
+	s := serve(t, echo)
+	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
+	c := r.dial()
+	var buf [1]byte
+	if _, err := c.Write(buf[:]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, buf[:]); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range r.workers {
+		w.loop.Post(func() {
+			if s := w.sessions; s != nil {
+				s.ends[serverEnd].Event(evloop.Unwatched)
+			}
+		})
+	}
+	if n, err := c.Read(buf[:]); n != 0 || err == nil {
+		t.Errorf("Read = %d, %v, want the end", n, err)
+	}
+	r.sessions.wait(t, "line with RC", contains(" RC "))
 }
 
 // Short messages in lockstep cross without waiting for more bytes.

@@ -94,7 +94,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 	now := s.w.loop.Now()
 	s.begun, s.assigned, s.connected, s.attempt = now, -1, -1, now
 	e := &s.ends[clientEnd]
-	*e = endpoint{s: s, fd: int32(fd), last: now}
+	*e = endpoint{s: s, fd: int32(fd), last: now, noDelay: true}
 	s.ends[serverEnd] = endpoint{s: s, fd: -1, last: now}
 	s.state = stateQueued
 	ok, expectProxy := s.admitted()
@@ -103,11 +103,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 		return
 	}
 	s.w.e.countSession(fe, now)
-	var err error
-	if e.watch, err = s.w.loop.Register(fd, e); err != nil {
-		s.finish(byResource, whileConnecting)
-		return
-	}
+	e.watch = s.w.loop.Register(fd, e)
 	if o := l.bind.Load().Options; o != nil {
 		if o.MSS < 0 {
 			evloop.ShrinkMSS(fd, -o.MSS)
@@ -184,6 +180,15 @@ func (s *session) watchClient(e *endpoint, when byte) {
 		s.deferred = true
 		s.w.loop.Later(s)
 	}
+}
+
+// unwatched ends a session one of whose connections the kernel does not watch.
+func (s *session) unwatched() {
+	if s.state == stateQueued {
+		s.finish(byResource, whileQueued)
+		return
+	}
+	s.finish(byResource, whileConnecting)
 }
 
 // leave ends a session whose client has closed its side before a server was
