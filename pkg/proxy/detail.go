@@ -97,7 +97,8 @@ func (s *session) uniqueID() []byte {
 		s.details = &details{}
 	}
 	if d := s.details; d.id == nil {
-		d.id = f.id.Append(make([]byte, 0, uniqueIDLimit), uniqueIDLimit, s.stream(f.dst))
+		d.id = make([]byte, 0, uniqueIDLimit) // what "%ID" in the format itself stands for
+		d.id = f.id.Append(d.id, uniqueIDLimit, s.stream(f.dst))
 	}
 	return s.details.id
 }

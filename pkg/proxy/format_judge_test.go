@@ -19,7 +19,7 @@ import (
 // formatTexts are log-format strings whose text does not depend on the time. The
 // first counts all connections; nothing else may be ending then.
 var formatTexts = []string{
-	"%ac", "%o", "plain", "  a   b  %ci  c%%  ", "a %hr b  %hr %hrl c", "%{+E}o a]b %f",
+	"%ac", "%o", "plain", "x%ID|y", "  a   b  %ci  c%%  ", "a %hr b  %hr %hrl c", "%{+E}o a]b %f",
 	"%B|%U|%H|%ST|%b|%bc|%bi|%bp|%bq|%ts|%rc",
 	"%ci|%cp|%f|%fc|%fi|%fp|%ft|%lc|%hr|%hrl|%hs|%hsl|%s|%sc|%si|%sp|%sq|%sslc|%sslv",
 	"%{+X}o%B|%U|%H|%ST|%b|%bc|%bi|%bp|%bq|%rc|%ts",
