@@ -146,9 +146,9 @@ func (s *server) failed(err error) {
 
 // locate puts the resolved address of host in force, unless the server got
 // another one while it was looked up. With its first address it leaves the
-// maintenance that it was in for want of one, and warms up; heat must follow.
+// maintenance that it was in for want of one, and warms up; conclude must follow.
 // watcher.order is held.
-func (s *server) locate(host string, addr netip.Addr) (changed bool) {
+func (s *server) locate(host string, addr netip.Addr) (changed bool, after consequence) {
 	s.backend.changed(func() {
 		old := s.target.Load()
 		if old.addr == addr || s.conf.Host != host || !s.needsResolution() {
@@ -157,13 +157,15 @@ func (s *server) locate(host string, addr netip.Addr) (changed bool) {
 		t := *old
 		t.addr = addr
 		s.target.Store(&t)
-		if !s.located && s.admin&anyMaint == 0 {
+		first := !s.located && s.admin&anyMaint == 0
+		s.located, changed = true, true
+		if first {
 			if s.checking {
 				s.health.Revive()
 			}
 			s.leaveMaintenance(time.Now())
+			after = s.consequence()
 		}
-		s.located, changed = true, true
 	})
-	return changed
+	return changed, after
 }

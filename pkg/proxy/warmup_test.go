@@ -222,6 +222,29 @@ func TestWarmupWithFirstAddress(t *testing.T) {
 	})
 }
 
+// A server that can be used with its first address takes those with it that track it.
+func TestFirstAddressReachesTrackers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(parseConf(t, "backend b\n\tmode tcp\n\tserver s name:80 check inter 1h\n\tserver t 192.0.2.9:80 track b/s\n"), passes)
+		defer w.end()
+		s := w.find("b/s")
+		_ = s.underLock(func() error {
+			s.health.Force(false)
+			return nil
+		})
+		w.operate("b/s", opStopped)
+		if got := w.weight("b/t"); !strings.HasSuffix(got, "/0") {
+			t.Errorf("the tracker is at %s, want it down", got)
+		}
+		w.names.addr.Store(new(netip.MustParseAddr("192.0.2.1")))
+		time.Sleep(resolveRetry + 100*time.Millisecond)
+		synctest.Wait()
+		if s, tracker := w.weight("b/s"), w.weight("b/t"); s != "1/2" || tracker != "1/2" {
+			t.Errorf("with an address the server is at %s and its tracker at %s, want 1/2", s, tracker)
+		}
+	})
+}
+
 // again puts another configuration in force, as a reload does.
 func (w *ward) again(conf *config.Config) {
 	for _, p := range conf.Proxies {

@@ -166,11 +166,13 @@ func (w *watcher) keepResolved(ctx context.Context, s *server) {
 	}
 }
 
-// settle puts the address of a host name in force and begins the warm-up, if one is due.
+// settle puts the address of a host name in force, and with the first one what
+// follows from a server that can be used.
 func (w *watcher) settle(s *server, host string, addr netip.Addr) (changed bool) {
 	w.order.Lock()
-	if changed = s.locate(host, addr); changed {
-		w.heat(s)
+	changed, after := s.locate(host, addr)
+	if changed {
+		w.conclude(s, false, after)
 	}
 	w.order.Unlock()
 	if changed {
