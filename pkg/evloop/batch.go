@@ -11,8 +11,9 @@ import (
 const BatchSize = 64
 
 // Batch makes receives, sends and closes of nonblocking sockets, and their
-// registrations with epoll, together: with one io_uring_enter(2) where the kernel allows it, one after the other elsewhere. What
-// they do and return is the same both ways.
+// registrations with epoll, together: with one io_uring_enter(2) where the kernel
+// allows it, one after the other elsewhere. What they do and return is the same
+// both ways.
 type Batch struct {
 	ring *uring // nil: none
 	ops  []operation

@@ -9,7 +9,8 @@ import (
 
 // uring is an io_uring(7) used for one thing only: to have the kernel make many
 // system calls at once. All its operations are such that the kernel completes them
-// while they are submitted, so nothing is ever in flight between two calls.
+// while they are submitted, or soon after if it hands one to a thread of its own; do
+// waits for that, so nothing is ever in flight between two calls.
 type uring struct {
 	fd              int
 	memory, entries []byte // mapped

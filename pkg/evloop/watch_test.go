@@ -62,6 +62,24 @@ func TestRegistrationsOfOneTurn(t *testing.T) {
 	})
 }
 
+// TestRefusedRegistrationIsTriedAgain forges what a kernel answers that does not take
+// registrations by way of the ring: they are left to their own system calls.
+func TestRefusedRegistrationIsTriedAgain(t *testing.T) {
+	var head uint32
+	tail, mask := uint32(3), uint32(3)
+	u := &uring{cqHead: &head, cqTail: &tail, cqMask: mask, cqes: []completion{
+		{userData: 0, result: -int32(unix.EINVAL)}, {userData: 1, result: -int32(unix.EINVAL)}, {userData: 2}, {}}}
+	ops := []operation{{opcode: opWatch, result: pending}, {opcode: opRecv, result: pending}, {opcode: opWatch, result: pending}}
+	if n := u.reap(ops); n != 3 || head != 3 {
+		t.Errorf("%d results to %d, want 3 to 3", n, head)
+	}
+	for i, want := range []int32{pending, -int32(unix.EINVAL), 0} {
+		if ops[i].result != want {
+			t.Errorf("operation %d: %d, want %d", i, ops[i].result, want)
+		}
+	}
+}
+
 // TestUnwatchedIsTold registers what epoll refuses beside what it takes.
 func TestUnwatchedIsTold(t *testing.T) {
 	l := runLoop(t)

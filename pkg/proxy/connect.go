@@ -116,6 +116,9 @@ func (s *session) connect() {
 	}
 	e := &s.ends[serverEnd]
 	*e = endpoint{s: s, fd: int32(fd), last: s.attempt}
+	if s.srv.target.Load().path != "" {
+		e.nagle = nagleOff // it is TCP's
+	}
 	e.watch = s.w.loop.Register(fd, e)
 	limit := s.beConf.Timeouts.Connect
 	if limit == 0 && s.choice {

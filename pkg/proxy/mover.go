@@ -100,6 +100,7 @@ func (m *mover) alone(s *session) {
 		res, ok := s.received(l, i, n, err)
 		if ok {
 			p := p[:n]
+			s.ends[1-i].hurry()
 			n, err = evloop.Send(int(s.ends[1-i].fd), p)
 			res = s.forwarded(l, i, p, moverSlot, n, err)
 		}
@@ -155,7 +156,9 @@ func (m *mover) write(moves []move) {
 	b := m.w.loop.Batch()
 	for i := range moves {
 		if v := &moves[i]; v.write {
-			v.place = b.Send(int(v.of.s.ends[1-v.half].fd), v.p)
+			dst := &v.of.s.ends[1-v.half]
+			dst.hurry()
+			v.place = b.Send(int(dst.fd), v.p)
 		}
 	}
 	b.Do()

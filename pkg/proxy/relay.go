@@ -27,9 +27,17 @@ type endpoint struct {
 	broken   bool // by an error such as RST, not by FIN both ways
 	// independent: what it is sent is no activity of its own.
 	independent bool
-	spoken      bool // something was written to it
-	noDelay     bool // TCP_NODELAY is set, see hurry
+	nagle       nagle
 }
+
+// nagle is where an endpoint is with Nagle's algorithm.
+type nagle uint8
+
+const (
+	nagleUnused nagle = iota // nothing was written yet
+	nagleOn                  // something was written, and TCP_NODELAY is not set
+	nagleOff
+)
 
 // Event notes the conditions and lets the session go on.
 func (e *endpoint) Event(ev evloop.Events) {
@@ -77,15 +85,17 @@ func (e *endpoint) close(l *evloop.Loop) {
 // algorithm holds a small segment back while an earlier one is not acknowledged
 // (RFC 9293, section 3.7.4), so a connection with one request needs no TCP_NODELAY.
 func (e *endpoint) hurry() {
-	if e.spoken && !e.noDelay {
-		e.noDelay = true
+	if e.nagle == nagleOn {
+		e.nagle = nagleOff
 		evloop.NoDelay(int(e.fd))
 	}
 }
 
 // sent notes that bytes were written to e.
 func (e *endpoint) sent(now int64) {
-	e.spoken = true
+	if e.nagle == nagleUnused {
+		e.nagle = nagleOn
+	}
 	if !e.independent {
 		e.last = now
 	}
@@ -164,7 +174,6 @@ func (r *relay) advance(l *evloop.Loop, i int) progress {
 		h.calm(l)
 		return progress{}
 	}
-	dst.hurry()
 	if h.pipe == nil {
 		return progress{read: true}
 	}
@@ -187,7 +196,6 @@ func (r *relay) flushed(l *evloop.Loop, i int) (res progress, ok bool) {
 	case !dst.writable:
 		return progress{}, false
 	}
-	dst.hurry()
 	if err := h.flush(l, dst); err != nil {
 		return progress{err: err, end: 1 - i}, false
 	}
@@ -261,6 +269,7 @@ func (h *half) flush(l *evloop.Loop, dst *endpoint) error {
 	for h.waiting() {
 		var n int
 		var err error
+		dst.hurry()
 		if h.held != nil {
 			n, err = evloop.Send(int(dst.fd), h.held.Bytes())
 		} else {

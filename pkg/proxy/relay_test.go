@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -259,29 +260,75 @@ func (r *rig) serverOption(level, name int) int {
 	return 0
 }
 
-// A connection that epoll has no room for ends its session as a lack of resources.
-func TestUnwatchedConnectionEndsSession(t *testing.T) {
-	s := serve(t, echo)
+// A connection that sends once needs no TCP_NODELAY, also when the client's FIN follows.
+func TestServerIsNotHurriedForFin(t *testing.T) {
+	ended, over := make(chan struct{}), make(chan struct{})
+	s := serve(t, func(c *net.TCPConn) {
+		_, _ = io.Copy(io.Discard, c)
+		close(ended)
+		<-over
+	})
+	defer close(over)
 	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
 	c := r.dial()
-	var buf [1]byte
-	if _, err := c.Write(buf[:]); err != nil {
+	if _, err := c.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(c, buf[:]); err != nil {
+	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range r.workers {
-		w.loop.Post(func() {
-			if s := w.sessions; s != nil {
-				s.ends[serverEnd].Event(evloop.Unwatched)
+	<-ended
+	if got := r.serverOption(unix.IPPROTO_TCP, unix.TCP_NODELAY); got != 0 {
+		t.Errorf("TCP_NODELAY = %d, want 0", got)
+	}
+}
+
+// A connection that epoll has no room for ends its session as a lack of resources.
+func TestUnwatchedConnectionEndsSession(t *testing.T) {
+	for _, tt := range []struct {
+		name, bind, server string
+		state              state
+		code               string
+	}{
+		{"introduction", "accept-proxy", "", stateIntroduction, " RC "},
+		{"queue", "", "maxconn 1", stateQueued, " RQ "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, named("s1"))
+			r := startRig(t, parseConf(t, fmt.Sprintf("defaults\n\tmode tcp\n\ttimeout client 20s\n\ttimeout server 20s\n\ttimeout connect 20s\n"+
+				"listen l\n\tbind %s %s\n\tserver s1 %s %s\n", freeAddr(t), tt.bind, s.Addr(), tt.server)), Options{})
+			if tt.state == stateQueued {
+				greeting(t, r.dial()) // has the place
 			}
+			c := r.dial()
+			r.await("the session", func() bool { return r.unwatch(tt.state) })
+			if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+				t.Errorf("Read = %d, %v, want the end", n, err)
+			}
+			r.sessions.wait(t, "line with "+tt.code, contains(tt.code))
 		})
 	}
-	if n, err := c.Read(buf[:]); n != 0 || err == nil {
-		t.Errorf("Read = %d, %v, want the end", n, err)
+}
+
+// unwatch has the client's connection of a session in a state refused, if there is one.
+func (r *rig) unwatch(in state) (found bool) {
+	for _, w := range r.workers {
+		done := make(chan bool)
+		w.loop.Post(func() {
+			for s := w.sessions; s != nil; s = s.next {
+				if s.state == in {
+					s.ends[clientEnd].Event(evloop.Unwatched)
+					done <- true
+					return
+				}
+			}
+			done <- false
+		})
+		if <-done {
+			return true
+		}
 	}
-	r.sessions.wait(t, "line with RC", contains(" RC "))
+	return false
 }
 
 // Short messages in lockstep cross without waiting for more bytes.

@@ -94,7 +94,7 @@ func (s *session) start(fd int, l *listener, fe *frontend, client netip.AddrPort
 	now := s.w.loop.Now()
 	s.begun, s.assigned, s.connected, s.attempt = now, -1, -1, now
 	e := &s.ends[clientEnd]
-	*e = endpoint{s: s, fd: int32(fd), last: now, noDelay: true}
+	*e = endpoint{s: s, fd: int32(fd), last: now, nagle: nagleOff}
 	s.ends[serverEnd] = endpoint{s: s, fd: -1, last: now}
 	s.state = stateQueued
 	ok, expectProxy := s.admitted()
@@ -184,11 +184,11 @@ func (s *session) watchClient(e *endpoint, when byte) {
 
 // unwatched ends a session one of whose connections the kernel does not watch.
 func (s *session) unwatched() {
+	when := byte(whileConnecting)
 	if s.state == stateQueued {
-		s.finish(byResource, whileQueued)
-		return
+		when = whileQueued
 	}
-	s.finish(byResource, whileConnecting)
+	s.finish(byResource, when)
 }
 
 // leave ends a session whose client has closed its side before a server was
