@@ -113,8 +113,7 @@ func (l *Loop) Turn() uint64 { return l.turn }
 // Scratch is a buffer of 32 KiB that any handler may use until it returns.
 func (l *Loop) Scratch() []byte { return l.scratch }
 
-// Batch is an empty batch that any handler may use until it returns or closes a
-// descriptor.
+// Batch is an empty batch that any handler may use until it returns.
 func (l *Loop) Batch() *Batch {
 	l.batch.Reset()
 	return l.batch
@@ -145,7 +144,12 @@ func (l *Loop) Stop() { l.stopped = true }
 
 // Run serves events until Stop. It returns an error only if epoll_wait fails.
 // Descriptors that are still registered stay open.
+//
+// The loop keeps one thread: a goroutine that comes back from a wait on another one
+// comes to another processor, too, and to cold caches.
 func (l *Loop) Run() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	defer l.close()
 	var events [batch]unix.EpollEvent
 	l.tick()

@@ -224,6 +224,18 @@ func TestPipeMovesBytesAndKeepsCount(t *testing.T) {
 	}
 }
 
+func TestLoopsShareAClock(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	l.StartClock(time.Now().Add(-time.Hour))
+	if l.tick(); l.Now() < time.Hour.Milliseconds() {
+		t.Errorf("the clock is at %d ms, want an hour", l.Now())
+	}
+}
+
 func TestStaleEventsAreDropped(t *testing.T) {
 	l := new(Loop)
 	w := l.take()
