@@ -25,7 +25,7 @@ func (e *Engine) serverCommands() []ctl.Command {
 		level            ctl.Level
 		run              serverCommand
 	}{
-		{"enable server", "<backend>/<server>", "end the maintenance of a server", ctl.LevelAdmin, enableServer},
+		{"enable server", "<backend>/<server>", "end the maintenance or the drain of a server", ctl.LevelAdmin, enableServer},
 		{"disable server", "<backend>/<server>", "put a server into maintenance", ctl.LevelAdmin, disableServer},
 		{"enable health", "<backend>/<server>", "check a server again", ctl.LevelAdmin, enableHealth},
 		{"disable health", "<backend>/<server>", "check a server no more", ctl.LevelAdmin, disableHealth},

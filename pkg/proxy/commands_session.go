@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -104,7 +105,10 @@ func parseAge(text string) (time.Duration, bool) {
 	unit := strings.TrimLeft(text, "0123456789")
 	n, err := strconv.ParseUint(strings.TrimSuffix(text, unit), 10, 31)
 	scale, known := units[unit]
-	return time.Duration(n) * scale, err == nil && known
+	if !known || err != nil || n > uint64(math.MaxInt64/scale) {
+		return 0, false
+	}
+	return time.Duration(n) * scale, true
 }
 
 // id names a session as long as it lasts.

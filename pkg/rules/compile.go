@@ -69,7 +69,7 @@ type Compiler struct {
 	Host    Host
 
 	local   bool   // something asked for the address that the client connected to
-	details uint32 // bits of the details that a session is asked for
+	details uint64 // bits of the details that a session is asked for
 }
 
 // NeedsLocal reports whether something compiled so far needs Stream.Local.
