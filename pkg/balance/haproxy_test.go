@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sluice-lb/sluice/ci/judge"
+	"github.com/sluice-lb/sluice/ci/loopback"
 	"github.com/sluice-lb/sluice/pkg/balance"
 )
 
@@ -125,18 +126,11 @@ func newHouse(t *testing.T, scenes []scene) *house {
 // serve answers each connection with the number of the server it was made to, and
 // closes it after its client.
 func serve(ln net.Listener) {
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer c.Close()
-			ip := c.LocalAddr().(*net.TCPAddr).IP.To4()
-			c.Write(ip[2:4])
-			io.Copy(io.Discard, c)
-		}()
-	}
+	loopback.Serve(ln, func(c net.Conn) {
+		ip := c.LocalAddr().(*net.TCPAddr).IP.To4()
+		c.Write(ip[2:4])
+		io.Copy(io.Discard, c)
+	})
 }
 
 func (h *house) config(scenes []scene) string {

@@ -35,10 +35,7 @@ func (e *Engine) showServersConn(_ context.Context, req *ctl.Request, w io.Write
 // listServers writes a line for each server, gathered under the locks and written
 // without.
 func (e *Engine) listServers(req *ctl.Request, w io.Writer, header string, line func(s *server, id int, now time.Time) string) error {
-	only := ""
-	if req != nil && len(req.Args) > 0 {
-		only = req.Args[0]
-	}
+	only := firstWord(req.Args)
 	text, found := strings.Builder{}, only == ""
 	text.WriteString(header)
 	e.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-lb/sluice/ci/loopback"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -200,18 +201,7 @@ func (n *network) accept(namespace, addr string, handle func(*net.TCPConn)) {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				handle(c.(*net.TCPConn))
-			}()
-		}
-	}()
+	go loopback.Serve(ln, func(c net.Conn) { handle(c.(*net.TCPConn)) })
 }
 
 // ask connects from a namespace and returns where the connection comes from, and
