@@ -32,7 +32,7 @@ func startTwins(t *testing.T, text string) *twins {
 	t.Helper()
 	judge.HAProxy(t)
 	tw := &twins{t: t, socket: filepath.Join(t.TempDir(), "stats"), ours: newLogBuffer(), theirs: newLogBuffer()}
-	global := "global\n\tmaxconn 200\n\tnbthread 2\n\tstats socket " + tw.socket + " level admin\n"
+	global := "global\n\tmaxconn 200\n\tnbthread 1\n\tstats socket " + tw.socket + " level admin\n"
 	defaults := "defaults\n\tmode tcp\n\ttimeout connect 5s\n\ttimeout client 5s\n\ttimeout server 5s\n"
 	tw.theirBind, tw.ourBind = freeAddr(t), freeAddr(t)
 	fe := "frontend f\n\tbind " + tw.theirBind.String() + "\n\tdefault_backend b\n"
