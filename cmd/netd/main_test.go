@@ -106,43 +106,60 @@ func startInNS(t *testing.T, env []string, args ...string) *os.Process {
 
 // notifySocket is a service manager's end of sd_notify(3).
 type notifySocket struct {
-	t    *testing.T
-	conn *net.UnixConn
+	t        *testing.T
+	path     string
+	messages chan string
+}
+
+// listenNotify reads all the time: netd waits for a manager with a full queue, and
+// the kernel's holds a second of WATCHDOG=1.
+func listenNotify(t *testing.T) *notifySocket {
+	t.Helper()
+	n := &notifySocket{t: t, path: filepath.Join(t.TempDir(), "notify"), messages: make(chan string, 10_000)}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: n.path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	go func() { // ends with conn
+		buf := make([]byte, 4096)
+		for {
+			k, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			n.messages <- string(buf[:k])
+		}
+	}()
+	return n
 }
 
 func (n *notifySocket) await(prefix string) string {
 	n.t.Helper()
-	buf := make([]byte, 4096)
-	if err := n.conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		n.t.Fatal(err)
-	}
+	deadline := time.After(limit)
 	for {
-		k, err := n.conn.Read(buf)
-		if err != nil {
-			n.t.Fatalf("no %q: %v", prefix, err)
-		}
-		if s := string(buf[:k]); strings.HasPrefix(s, prefix) {
-			return s
+		select {
+		case s := <-n.messages:
+			if strings.HasPrefix(s, prefix) {
+				return s
+			}
+		case <-deadline:
+			n.t.Fatalf("no %q in %v", prefix, limit)
 		}
 	}
 }
 
 func TestService(t *testing.T) {
 	dir := t.TempDir()
-	config, socket, notify := filepath.Join(dir, "network"), filepath.Join(dir, "netd.sock"), filepath.Join(dir, "notify")
+	config, socket := filepath.Join(dir, "network"), filepath.Join(dir, "netd.sock")
 	if err := os.Mkdir(config, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(config, "10-lan.network"), "[Match]\nName=eth0\n[Network]\nAddress=198.18.0.2/24\nDNS=198.18.0.1\n")
 	write(t, filepath.Join(config, "20-a.vip"), "[VIP]\nAddress=198.18.0.10/32\n")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	n := &notifySocket{t, conn}
+	n := listenNotify(t)
 	// The environment of a service in the appliance: nothing but this.
-	env := []string{"NETD_TEST_MAIN=1", "NOTIFY_SOCKET=" + notify, "WATCHDOG_USEC=200000"}
+	env := []string{"NETD_TEST_MAIN=1", "NOTIFY_SOCKET=" + n.path, "WATCHDOG_USEC=200000"}
 	p := startInNS(t, env, "-config", config, "-socket", socket, "-resolv-conf", filepath.Join(dir, "resolv.conf"), "-state", filepath.Join(dir, "state"))
 
 	if got, want := n.await("READY=1"), "READY=1\nSTATUS=configured 1 links, 1 addresses, 1 VIPs"; got != want {
