@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -130,11 +131,28 @@ func TestClientTimeoutRestsAfterHalfClose(t *testing.T) {
 	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
 	conf.Proxies[0].Timeouts.Client = 100 * time.Millisecond
 	r := startRig(t, conf, Options{})
+	resume := r.hold() // the client has all its time until it half-closes
 	c := r.dial()
 	_ = c.CloseWrite()
+	resume()
 	if got, err := io.ReadAll(c); string(got) != "answer" || err != nil {
 		t.Errorf("got %q and %v, want the answer", got, err)
 	}
+}
+
+// hold stops the loops until the returned function is called.
+func (r *rig) hold() (resume func()) {
+	pause := make(chan struct{})
+	var held sync.WaitGroup
+	for _, w := range r.workers {
+		held.Add(1)
+		w.loop.Post(func() {
+			held.Done()
+			<-pause
+		})
+	}
+	held.Wait()
+	return func() { close(pause) }
 }
 
 // A read stops short at TCP's urgent mark though more waits behind it.
@@ -151,14 +169,11 @@ func TestBytesBehindUrgentMarkArrive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	pause := make(chan struct{})
-	for _, w := range r.workers { // all three arrive before the loops look
-		w.loop.Post(func() { <-pause })
-	}
+	resume := r.hold() // all three arrive before the loops look
 	send("before", 0)
 	send("!", unix.MSG_OOB)
 	send("behind", 0)
-	close(pause)
+	resume()
 	got := make([]byte, len("beforebehind"))
 	if n, err := io.ReadFull(c, got); err != nil || string(got) != "beforebehind" {
 		t.Errorf("got %q and %v", got[:n], err)
