@@ -58,7 +58,7 @@ func endings(over <-chan struct{}) []ending {
 		{name: "client bytes", lines: "option dontlognull", server: echo, client: halfClose},
 		{name: "normal not logged", lines: "option dontlog-normal", server: echo, client: halfClose, silent: true},
 		{name: "fault logged", lines: "option dontlog-normal\n\ttimeout client 200ms", server: drain, client: drain},
-		{name: "busy server keeps the client", lines: "timeout client 300ms\n\ttimeout server 900ms", server: chatty(8), client: drain},
+		{name: "busy server keeps the client", lines: "timeout client 600ms\n\ttimeout server 1800ms", server: chatty(10), client: drain},
 		{name: "logasap", lines: "option logasap", server: echo, client: halfClose},
 	}
 }

@@ -196,7 +196,7 @@ func TestIdleTimeouts(t *testing.T) {
 // Traffic in one direction keeps both sides alive.
 func TestTrafficPostponesTimeout(t *testing.T) {
 	s := serve(t, func(c *net.TCPConn) {
-		for range 20 {
+		for range 50 {
 			if _, err := c.Write([]byte("tick\n")); err != nil {
 				return
 			}
@@ -204,11 +204,11 @@ func TestTrafficPostponesTimeout(t *testing.T) {
 		}
 	})
 	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
-	conf.Proxies[0].Timeouts.Client = 200 * time.Millisecond
-	conf.Proxies[1].Timeouts.Server = 200 * time.Millisecond
+	conf.Proxies[0].Timeouts.Client = 600 * time.Millisecond
+	conf.Proxies[1].Timeouts.Server = 600 * time.Millisecond
 	r := startRig(t, conf, Options{})
-	if b, err := io.ReadAll(r.dial()); len(b) != 100 || err != nil {
-		t.Errorf("read %d bytes, %v, want 100", len(b), err)
+	if b, err := io.ReadAll(r.dial()); len(b) != 250 || err != nil {
+		t.Errorf("read %d bytes, %v, want 250", len(b), err)
 	}
 }
 
