@@ -29,7 +29,7 @@ func start(t *testing.T) (addr, dir string, heard <-chan string) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
 	t.Setenv("WATCHDOG_USEC", "100000")
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-	lines := make(chan string, 100)
+	lines := make(chan string, 10_000) // webd waits for a manager that does not read
 	go func() {
 		defer close(lines)
 		buf := make([]byte, 4096)
