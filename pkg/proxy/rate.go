@@ -35,7 +35,7 @@ func (r *limitedRate) due(now int64) int64 {
 // Moments are milliseconds, on a clock that is not set back; those of one loop may lie
 // some before those of another.
 type rate struct {
-	begin, curr atomic.Int64 // of the present second
+	begin, curr atomic.Int64 // of the present second; begin is 0 before the first event
 	peak        atomic.Int64 // most events of a second
 	mu          sync.Mutex   // serialises changes of begin; guards prev
 	prev        int64
@@ -43,7 +43,7 @@ type rate struct {
 
 // add counts one event at now.
 func (r *rate) add(now int64) {
-	if now-r.begin.Load() >= 1000 {
+	if begin := r.begin.Load(); begin == 0 || now-begin >= 1000 {
 		r.roll(now)
 	}
 	raise(&r.peak, r.curr.Add(1))
@@ -55,6 +55,8 @@ func (r *rate) roll(now int64) {
 	defer r.mu.Unlock()
 	begin := r.begin.Load()
 	switch age := now - begin; {
+	case begin == 0: // with the clock, an event may come in its first millisecond
+		r.begin.Store(max(now, 1))
 	case age < 1000: // another loop was faster
 	case age < 2000:
 		r.prev = r.curr.Swap(0)

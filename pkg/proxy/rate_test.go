@@ -76,6 +76,20 @@ func TestRateFades(t *testing.T) {
 	}
 }
 
+// The first second begins with the first event, not with the clock.
+func TestFirstSecondBeginsWithFirstEvent(t *testing.T) {
+	for _, first := range []int64{0, 700, 1500} {
+		var r rate
+		for range 10 {
+			r.add(first)
+		}
+		r.add(first + 900)
+		if got := r.perSecond(first + 900); got != 11 {
+			t.Errorf("10 events at %d and one 900 ms later: %d a second, want 11", first, got)
+		}
+	}
+}
+
 // A loop that is late counts into the second that another one began, and sees no more
 // than all of the one before.
 func TestRateOfLateLoop(t *testing.T) {
