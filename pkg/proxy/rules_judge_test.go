@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +44,10 @@ func conditionsConf(bind, yes, no string) string {
 	return b.String()
 }
 
+// nearlySecond is the time within which all that happens is of one second of a rate,
+// also by a clock that is read now and then.
+const nearlySecond = 900 * time.Millisecond
+
 // Conditions about counters, timeouts and the connection hold when they do in HAProxy.
 func TestConditionsAreHAProxys(t *testing.T) {
 	judge.HAProxy(t)
@@ -68,11 +71,11 @@ func TestConditionsAreHAProxys(t *testing.T) {
 		for range 5 {
 			at := freeAddr(t).String()
 			start(conditionsConf(at, yes, no))
-			if got, took := play(at); took < time.Second {
+			if got, took := play(at); took < nearlySecond {
 				return got
 			}
 		}
-		t.Fatalf("%d connections take more than a second, each time", len(conditions))
+		t.Skipf("this machine takes longer than the second of a rate for %d connections, each time", len(conditions))
 		return nil
 	}
 	want := quickly(func(text string) { startJudge(t, text) })
@@ -90,11 +93,6 @@ func TestRateColumnsAsHAProxy(t *testing.T) {
 	judge.HAProxy(t)
 	sc := scene{front: "rate-limit sessions 500", servers: []string{"", "weight 3"}}
 	servers := []string{serve(t, named("s1")).Addr().String(), serve(t, named("s2")).Addr().String()}
-	socket := filepath.Join(t.TempDir(), "stats")
-	theirs, ours := freeAddr(t), freeAddr(t)
-	startJudge(t, sc.config(theirs.String(), socket, servers))
-	judgeStats(t, socket) // until it answers
-	r := startRig(t, parseConf(t, sc.config(ours.String(), socket, servers)), Options{})
 	rates := func(stats []ctl.Stat) (got []string) {
 		for _, s := range stats {
 			if s.Proxy == "fe" || s.Proxy == "be" {
@@ -103,28 +101,38 @@ func TestRateColumnsAsHAProxy(t *testing.T) {
 		}
 		return got
 	}
-	var seen [2][]string
-	for side, addr := range []netip.AddrPort{theirs, ours} {
-		begin := time.Now()
-		for range 40 {
-			c, err := net.Dial("tcp", addr.String())
-			if err != nil {
-				t.Fatal(err)
+	// play asks a side that is started for it, and again where the machine was slow.
+	play := func(start func(bind string) (stats func() []ctl.Stat)) []string {
+		for range 5 {
+			addr := freeAddr(t).String()
+			stats := start(addr)
+			begin := time.Now()
+			for range 40 {
+				c, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = c.SetDeadline(time.Now().Add(patience))
+				greeting(t, c)
+				_ = c.Close()
 			}
-			_ = c.SetDeadline(time.Now().Add(patience))
-			greeting(t, c.(*net.TCPConn))
-			_ = c.Close()
+			if seen := rates(stats()); time.Since(begin) < nearlySecond {
+				return seen
+			}
 		}
-		if side == 0 {
-			seen[side] = rates(judgeStats(t, socket))
-		} else {
-			seen[side] = rates(r.Stats())
-		}
-		if took := time.Since(begin); took > time.Second {
-			t.Skipf("this machine takes %v for 40 connections, longer than the window of the rate", took)
-		}
+		t.Skip("this machine takes longer than the second of a rate for 40 connections, each time")
+		return nil
 	}
-	if diff := cmp.Diff(seen[0], seen[1]); diff != "" {
+	theirs := play(func(bind string) func() []ctl.Stat {
+		socket := filepath.Join(t.TempDir(), "stats")
+		startJudge(t, sc.config(bind, socket, servers))
+		judgeStats(t, socket) // until it answers
+		return func() []ctl.Stat { return judgeStats(t, socket) }
+	})
+	ours := play(func(bind string) func() []ctl.Stat {
+		return startRig(t, parseConf(t, sc.config(bind, filepath.Join(t.TempDir(), "stats"), servers)), Options{}).Stats
+	})
+	if diff := cmp.Diff(theirs, ours); diff != "" {
 		t.Errorf("-haproxy +ours:\n%s", diff)
 	}
 }
