@@ -34,7 +34,7 @@ const pending = math.MinInt32
 // newBatch returns an empty batch.
 func newBatch() *Batch {
 	b := &Batch{ops: make([]operation, 0, BatchSize)}
-	b.ring, _ = newUring(BatchSize)
+	b.ring, _ = newUring(BatchSize, setupSubmitAll)
 	return b
 }
 

@@ -16,7 +16,7 @@ func TestBatch(t *testing.T) {
 			b := newBatch()
 			defer b.close()
 			if ring && b.ring == nil {
-				_, err := newUring(BatchSize)
+				_, err := newUring(BatchSize, setupSubmitAll)
 				t.Skipf("no io_uring here: %v", err)
 			}
 			if !ring {

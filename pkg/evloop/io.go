@@ -116,6 +116,9 @@ type Buffer struct {
 // Bytes is what the buffer holds.
 func (b *Buffer) Bytes() []byte { return b.data[b.start:b.end] }
 
+// Append adds a copy of p, for which there must be room.
+func (b *Buffer) Append(p []byte) { b.end += copy(b.data[b.end:], p) }
+
 // Advance drops the first n bytes.
 func (b *Buffer) Advance(n int) { b.start += n }
 

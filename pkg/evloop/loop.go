@@ -63,6 +63,7 @@ type Loop struct {
 	spare   []Task
 	scratch []byte
 	batch   *Batch
+	pair    pair
 	joining []registration             // see Register
 	closing []int32                    // descriptors; see Close
 	events  [BatchSize]unix.EpollEvent // for the kernel to read
@@ -160,6 +161,9 @@ func (l *Loop) Run() error {
 			return fmt.Errorf("wait for events: %w", err)
 		}
 		l.tick()
+		if l.pair.handler != nil {
+			l.deliverArmed()
+		}
 		for i := range max(n, 0) {
 			ev := &events[i]
 			l.deliver(Watch(ev.Fd), uint32(ev.Pad), Events(ev.Events))
@@ -180,6 +184,9 @@ func (l *Loop) Run() error {
 // interrupts that wait by a signal; other goroutines need a processor beside those
 // of the loops (see ShareProcessors).
 func (l *Loop) wait(events *[batch]unix.EpollEvent, timeout int) (int, error) {
+	if l.pair.handler != nil {
+		return l.waitArmed(events, timeout)
+	}
 	brief := timeout
 	if brief < 0 || brief > patience {
 		brief = patience
@@ -242,6 +249,7 @@ func (l *Loop) close() {
 	l.joining = nil
 	l.settle()
 	l.batch.close()
+	l.pair.close()
 	_ = unix.Close(l.wakefd)
 	_ = unix.Close(l.epfd)
 }

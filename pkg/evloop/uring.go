@@ -7,16 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uring is an io_uring(7) used for one thing only: to have the kernel make many
-// system calls at once. All its operations are such that the kernel completes them
-// while they are submitted, or soon after if it hands one to a thread of its own; do
-// waits for that, so nothing is ever in flight between two calls.
+// uring is an io_uring(7). A Batch has the kernel make many system calls at once
+// with one; an armed pair of sockets has its own.
 type uring struct {
 	fd              int
 	memory, entries []byte // mapped
 	sqHead, sqTail  *uint32
 	cqHead, cqTail  *uint32
 	sqMask, cqMask  uint32
+	idleWait        uintptr // enterNoIOWait, if the kernel has it
 	sqes            []submission
 	cqes            []completion
 }
@@ -56,26 +55,36 @@ type uringParams struct {
 }
 
 const (
-	opClose = 19 // IORING_OP_CLOSE
-	opSend  = 26 // IORING_OP_SEND
-	opRecv  = 27 // IORING_OP_RECV
-	opWatch = 29 // IORING_OP_EPOLL_CTL
+	opPoll   = 6  // IORING_OP_POLL_ADD
+	opCancel = 14 // IORING_OP_ASYNC_CANCEL
+	opClose  = 19 // IORING_OP_CLOSE
+	opSend   = 26 // IORING_OP_SEND
+	opRecv   = 27 // IORING_OP_RECV
+	opWatch  = 29 // IORING_OP_EPOLL_CTL
 
-	setupSubmitAll = 1 << 7 // IORING_SETUP_SUBMIT_ALL: a failed operation does not end the submission
-	enterGetEvents = 1      // IORING_ENTER_GETEVENTS
-	offsetEntries  = 0x10000000
+	setupSubmitAll    = 1 << 7  // IORING_SETUP_SUBMIT_ALL (Linux 5.18): a failed operation does not end the submission
+	setupSingleIssuer = 1 << 12 // IORING_SETUP_SINGLE_ISSUER (6.0)
+	setupDeferTasks   = 1 << 13 // IORING_SETUP_DEFER_TASKRUN (6.1): operations go on while one waits for them, not in between
+	featNoIOWait      = 1 << 17 // IORING_FEAT_NO_IOWAIT (6.15)
+	enterGetEvents    = 1       // IORING_ENTER_GETEVENTS
+	enterExtArg       = 1 << 3  // IORING_ENTER_EXT_ARG
+	enterNoIOWait     = 1 << 7  // IORING_ENTER_NO_IOWAIT: a wait is not one for a disk
+	offsetEntries     = 0x10000000
 )
 
-// newUring makes a ring for batches of up to n operations. It fails where the
-// kernel is older than 5.18 or io_uring is forbidden (kernel.io_uring_disabled, a
+// newUring makes a ring for up to n operations at once. It fails where the kernel
+// does not know the flags or io_uring is forbidden (kernel.io_uring_disabled, a
 // seccomp filter).
-func newUring(n uint32) (*uring, error) {
-	p := uringParams{flags: setupSubmitAll}
+func newUring(n, flags uint32) (*uring, error) {
+	p := uringParams{flags: flags}
 	fd, _, errno := unix.RawSyscall(unix.SYS_IO_URING_SETUP, uintptr(n), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, errno
 	}
 	u := &uring{fd: int(fd)}
+	if p.features&featNoIOWait != 0 {
+		u.idleWait = enterNoIOWait
+	}
 	size := max(p.cq.cqes+p.cqEntries*uint32(unsafe.Sizeof(completion{})), p.sq.array+p.sqEntries*4)
 	var err error
 	if u.memory, err = mapRing(u.fd, 0, size); err == nil {
@@ -102,9 +111,12 @@ func mapRing(fd int, offset int64, size uint32) ([]byte, error) {
 	return unix.Mmap(fd, offset, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 }
 
-// do makes the operations and notes their results. Those that are still pending then
-// are to be made by their own system calls: they were not begun, after an error or
-// because a signal interrupted them, or are registrations that failed.
+// do makes the operations of a batch and notes their results. They are such that the
+// kernel completes them while they are submitted, or soon after if it hands one to a
+// thread of its own; do waits for that, so nothing is in flight between two calls.
+// Those that are still pending then are to be made by their own system calls: they
+// were not begun, after an error or because a signal interrupted them, or are
+// registrations that failed.
 func (u *uring) do(ops []operation) error {
 	tail := *u.sqTail
 	for i := range ops {

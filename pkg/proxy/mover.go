@@ -23,6 +23,7 @@ type mover struct {
 	moves [moverSlots]move
 	// How much of both is used.
 	sessions, reads int
+	sole            sole
 }
 
 // movedSession is a session of the group, with how far its halves came.
@@ -56,6 +57,9 @@ func (m *mover) add(s *session) {
 // rounds of one read each; what is left then is for the next turn.
 func (m *mover) Continue() {
 	m.running = true
+	if m.sole.armed != nil {
+		m.disarm() // others move, too
+	}
 	for round := 0; round < turnReads && len(m.due) > 0; round++ {
 		list := m.due
 		m.due = m.spare[:0]
@@ -63,8 +67,10 @@ func (m *mover) Continue() {
 			s := list[0]
 			list[0], m.spare = nil, list
 			m.alone(s)
+			m.soleMoved(s)
 			continue
 		}
+		m.sole.s = nil
 		for i, s := range list {
 			list[i] = nil
 			if s.deferred = false; s.state != stateRelay {

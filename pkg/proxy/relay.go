@@ -45,6 +45,11 @@ func (e *endpoint) Event(ev evloop.Events) {
 		e.s.unwatched()
 		return
 	}
+	if s := e.s; s.w.mover.sole.armed == s {
+		if s.w.mover.disarm(); s.state != stateRelay {
+			return // e is nobody's any more
+		}
+	}
 	const ended = evloop.PeerClosed | evloop.HangUp | evloop.Failed
 	if ev&(evloop.Readable|ended) != 0 {
 		e.readable = true
@@ -112,6 +117,7 @@ type half struct {
 	eof      bool // the source sent FIN
 	shut     bool // FIN was passed on
 	cut      bool // the destination takes no more: nothing is read any more
+	spent    bool // the source's error was read already: a read says that the stream ends
 }
 
 // waiting reports whether the half holds bytes.
@@ -217,6 +223,8 @@ func (r *relay) received(l *evloop.Loop, i, n int, err error) (res progress, ok 
 		return progress{}, false
 	case err != nil:
 		return progress{err: err, end: i}, false
+	case n == 0 && h.spent:
+		return progress{err: unix.ECONNRESET, end: i}, false
 	case n == 0:
 		h.eof = true
 		h.calm(l)

@@ -335,15 +335,25 @@ func (r *rig) unwatch(in state) (found bool) {
 func TestRequestResponseLockstep(t *testing.T) {
 	s := serve(t, echo)
 	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
-	c := r.dial()
-	buf := make([]byte, 64)
-	for i := range 2000 {
-		n := 1 + i%len(buf)
-		if _, err := c.Write(buf[:n]); err != nil {
-			t.Fatal(err)
+	exchange(t, r.dial(), 2000*32)
+}
+
+// exchange sends n letters to a peer that echoes and reads each message before the next.
+func exchange(t testing.TB, c net.Conn, n int) {
+	for i := 1; n > 0; i++ {
+		m := min(n, 1+i%64)
+		sent, got := make([]byte, m), make([]byte, m)
+		for j := range sent {
+			sent[j] = 'a' + byte((i+j)%26)
 		}
-		if _, err := io.ReadFull(c, buf[:n]); err != nil {
-			t.Fatal(err)
+		if _, err := c.Write(sent); err != nil {
+			t.Errorf("write message %d: %v", i, err)
+			return
 		}
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("message %d of %d bytes: %v, or other bytes", i, m, err)
+			return
+		}
+		n -= m
 	}
 }

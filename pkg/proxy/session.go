@@ -347,6 +347,7 @@ func (s *session) finish(who, when byte) {
 		s.be.leaveQueue(s)
 	}
 	s.state = stateClosed
+	s.w.mover.disarmFor(s)
 	loop := s.w.loop
 	loop.StopTimer(&s.timer)
 	for i := range s.half {

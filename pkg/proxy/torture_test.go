@@ -137,8 +137,14 @@ func (e *tortureEnd) receive(c *net.TCPConn, stream io.Reader, rnd *rand.Rand) (
 // ended with FIN, and a cut stream never looks like a whole one. At the end nothing
 // is left of the sessions.
 func TestTorture(t *testing.T) {
+	conns, limit := tortureScale()
+	torture(t, conns, limit, int(conns), 0, func(*rig) {})
+}
+
+// torture has so many connections at once play their plans, each after messages in
+// lockstep, and calls ready then.
+func torture(t *testing.T, tortureConns uint32, tortureTime time.Duration, atOnce, lockstep int, ready func(*rig)) {
 	seed := rand.Uint64()
-	tortureConns, tortureTime := tortureScale()
 	t.Logf("seed %d", seed)
 	fault := func(number uint32, err error) {
 		if err != nil {
@@ -157,10 +163,15 @@ func TestTorture(t *testing.T) {
 		}
 		number := binary.LittleEndian.Uint32(id[:])
 		ends := torturePlan(seed, number)
+		if _, err := io.CopyN(c, c, int64(lockstep)); err != nil {
+			t.Errorf("seed %d, connection %d: echo: %v", seed, number, err)
+			return
+		}
 		fault(number, ends[serverEnd].run(c, seed, number, serverEnd, ends[clientEnd]))
 	})
 	r := startRig(t, testConf(freeAddr(t), "leastconn", "s1="+s.Addr().String(), "s2="+s.Addr().String()), Options{})
 	var clients sync.WaitGroup
+	places := make(chan struct{}, atOnce)
 	codes := map[string]int{}
 	for number := range tortureConns {
 		ends := torturePlan(seed, number)
@@ -172,13 +183,17 @@ func TestTorture(t *testing.T) {
 		default:
 			codes["--"]++
 		}
+		places <- struct{}{}
 		c := r.dial()
 		_ = c.SetDeadline(time.Now().Add(tortureTime))
 		clients.Go(func() {
+			defer func() { <-places }()
 			if _, err := c.Write(binary.LittleEndian.AppendUint32(nil, number)); err != nil {
 				fault(number, err)
 				return
 			}
+			exchange(t, c, lockstep)
+			ready(r)
 			fault(number, ends[clientEnd].run(c, seed, number, clientEnd, ends[serverEnd]))
 			_ = c.Close()
 		})
