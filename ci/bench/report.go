@@ -50,7 +50,9 @@ func slowest(results map[string][]sample) float64 {
 }
 
 // report renders all tables: median (lowest to highest), and Sluice's ratio to the
-// best of the others, by which less than 1 is better, but for rates.
+// best of the others, by which less than 1 is better, but for rates: that of the
+// medians, and the median of those within each round, which a machine that is slower
+// for some rounds disturbs less.
 func (b *bench) report(results map[string]map[string][]sample) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "Measured on %s: %d CPUs (%s), Linux %s; %d interleaved rounds; median (lowest to highest).\n\n",
@@ -67,7 +69,7 @@ func (b *bench) report(results map[string]map[string][]sample) string {
 		for _, p := range peers {
 			fmt.Fprintf(&s, " %s |", p.name)
 		}
-		s.WriteString(" ratio to the best other |\n|---|" + strings.Repeat("---|", len(peers)+1) + "\n")
+		s.WriteString(" ratio to the best other | round by round |\n|---|" + strings.Repeat("---|", len(peers)+2) + "\n")
 		for _, col := range w.columns {
 			fmt.Fprintf(&s, "| %s |", col)
 			for _, p := range peers {
@@ -78,22 +80,37 @@ func (b *bench) report(results map[string]map[string][]sample) string {
 				}
 				fmt.Fprintf(&s, " %s (%s to %s) |", figure(median(v)), figure(slices.Min(v)), figure(slices.Max(v)))
 			}
-			fmt.Fprintf(&s, " %.2f |\n", ratio(peers, results[w.name], col))
+			ofMedians, byRound := ratios(peers, results[w.name], col)
+			fmt.Fprintf(&s, " %.2f | %.2f |\n", ofMedians, byRound)
 		}
 	}
 	return s.String()
 }
 
-// ratio divides Sluice's median by the best of the others.
-func ratio(peers []peer, results map[string][]sample, col string) float64 {
-	best := math.NaN()
-	for _, p := range peers[1:] {
-		m := median(column(results[p.name], col))
-		if math.IsNaN(best) || col == colRate && m > best || col != colRate && m < best {
-			best = m
+// ratios divides Sluice's figure by the best of the others: the medians, and the
+// figures of each round.
+func ratios(peers []peer, results map[string][]sample, col string) (ofMedians, byRound float64) {
+	ours := column(results[peers[0].name], col)
+	worse := func(a, b float64) float64 {
+		if math.IsNaN(a) || (b < a) == (col == colRate) {
+			return b
 		}
+		return a
 	}
-	return median(column(results[peers[0].name], col)) / best
+	ofMedians, byRound = math.NaN(), math.NaN()
+	for _, p := range peers[1:] {
+		theirs := column(results[p.name], col)
+		if len(theirs) != len(ours) || len(ours) == 0 {
+			continue
+		}
+		ofMedians = worse(ofMedians, median(ours)/median(theirs))
+		rounds := make([]float64, len(ours))
+		for i := range rounds {
+			rounds[i] = ours[i] / theirs[i]
+		}
+		byRound = worse(byRound, median(rounds))
+	}
+	return ofMedians, byRound
 }
 
 func figure(x float64) string {
