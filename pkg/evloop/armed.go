@@ -169,7 +169,7 @@ func (l *Loop) Disarm() (left [2]Leftover) {
 		case !e.came:
 		case e.result > 0:
 			left[i].Received = a.buffer(i)[:e.result]
-		case e.result < 0 && !transient(e.result):
+		case e.result < 0 && !transient(e.result) && e.result != -int32(unix.ENOMEM): // the ring's
 			left[i].RecvErr = unix.Errno(-e.result)
 		}
 		l.rewatch(int(e.fd), e.watch, edges)

@@ -152,14 +152,25 @@ func (r *rig) hold() (resume func()) {
 		})
 	}
 	held.Wait()
-	return func() { close(pause) }
+	resume = sync.OnceFunc(func() { close(pause) })
+	r.t.Cleanup(resume) // of a test that failed before
+	return resume
 }
 
 // A read stops short at TCP's urgent mark though more waits behind it.
 func TestBytesBehindUrgentMarkArrive(t *testing.T) {
+	t.Run("epoll", func(t *testing.T) { testUrgentMark(t, func(*rig, net.Conn) {}) })
+	t.Run("armed", func(t *testing.T) {
+		armable(t)
+		testUrgentMark(t, (*rig).arm)
+	})
+}
+
+func testUrgentMark(t *testing.T, prepare func(*rig, net.Conn)) {
 	s := serve(t, echo)
 	r := startRig(t, testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String()), Options{})
 	c := r.dial()
+	prepare(r, c)
 	raw, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -178,4 +189,5 @@ func TestBytesBehindUrgentMarkArrive(t *testing.T) {
 	if n, err := io.ReadFull(c, got); err != nil || string(got) != "beforebehind" {
 		t.Errorf("got %q and %v", got[:n], err)
 	}
+	exchange(t, c, 1000)
 }

@@ -338,8 +338,9 @@ func TestRequestResponseLockstep(t *testing.T) {
 	exchange(t, r.dial(), 2000*32)
 }
 
-// exchange sends n letters to a peer that echoes and reads each message before the next.
-func exchange(t testing.TB, c net.Conn, n int) {
+// exchange sends n letters to a peer that echoes and reads each message before the
+// next. It reports whether all went well.
+func exchange(t testing.TB, c net.Conn, n int) bool {
 	for i := 1; n > 0; i++ {
 		m := min(n, 1+i%64)
 		sent, got := make([]byte, m), make([]byte, m)
@@ -348,12 +349,13 @@ func exchange(t testing.TB, c net.Conn, n int) {
 		}
 		if _, err := c.Write(sent); err != nil {
 			t.Errorf("write message %d: %v", i, err)
-			return
+			return false
 		}
 		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
 			t.Errorf("message %d of %d bytes: %v, or other bytes", i, m, err)
-			return
+			return false
 		}
 		n -= m
 	}
+	return true
 }
