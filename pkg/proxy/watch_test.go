@@ -148,9 +148,11 @@ func TestTrackingEndsDuringChange(t *testing.T) {
 	w.arrange(without, w.backends)
 	for _, path := range []string{"b/t", "b/u"} {
 		s := w.find(path)
+		s.backend.mu.Lock() // a check may come at any moment
 		if !s.usable() || !s.eligible || s.status() != "no check" {
 			t.Errorf("%s tracks no more and is %s, admin %d", path, s.status(), s.admin)
 		}
+		s.backend.mu.Unlock()
 	}
 }
 
