@@ -125,13 +125,6 @@ func (l *Loop) Arm(h PairHandler, fds [2]int, watches [2]Watch) bool {
 	return true
 }
 
-// rewatch changes the events of a registered descriptor. Those that hold already are
-// told again.
-func (l *Loop) rewatch(fd int, w Watch, events uint32) {
-	ev := unix.EpollEvent{Events: events, Fd: int32(w), Pad: int32(l.slot(w).gen)}
-	_, _, _ = unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.epfd), unix.EPOLL_CTL_MOD, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
-}
-
 // Pass sends p, which Received had from end i, to the other end with the next wait. p
 // must stay as it is until then.
 func (l *Loop) Pass(i int, p []byte) {
@@ -195,8 +188,8 @@ func transient(result int32) bool {
 	return false
 }
 
-// waitArmed is wait while a pair is armed, up to patience.
-func (l *Loop) waitArmed(events *[batch]unix.EpollEvent, timeout int) (int, error) {
+// waitArmed is wait while a pair is armed, up to brief milliseconds.
+func (l *Loop) waitArmed(events *[batch]unix.EpollEvent, brief int) (int, error) {
 	a := &l.pair
 	if !a.polled {
 		a.polled = true
@@ -211,21 +204,13 @@ func (l *Loop) waitArmed(events *[batch]unix.EpollEvent, timeout int) (int, erro
 		p := a.buffer(i)
 		a.push(submission{opcode: opRecv, ioprio: pollFirst, fd: e.fd, addr: address(p), len: uint32(len(p)), userData: armedRecv + uint64(i)})
 	}
-	brief := timeout
-	if brief < 0 || brief > patience {
-		brief = patience
-	}
 	a.enter(min(brief, 1), brief)
 	a.reap()
 	if !a.ready {
 		return 0, nil
 	}
 	a.ready = false
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(events)), batch, 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
+	return rawEpollWait(l.epfd, events, 0)
 }
 
 // deliverArmed tells the pair's handler what the wait brought.

@@ -97,7 +97,7 @@ func (o *operation) do() {
 	case opClose:
 		err = rawClose(int(o.fd))
 	case opWatch:
-		err = rawEpollAdd(int(o.fd), int(o.watched), (*unix.EpollEvent)(unsafe.Pointer(unsafe.SliceData(o.p))))
+		err = rawEpollCtl(int(o.fd), unix.EPOLL_CTL_ADD, int(o.watched), (*unix.EpollEvent)(unsafe.Pointer(unsafe.SliceData(o.p))))
 	}
 	o.result = int32(n)
 	if errno, ok := err.(unix.Errno); ok {

@@ -184,20 +184,17 @@ func (l *Loop) Run() error {
 // interrupts that wait by a signal; other goroutines need a processor beside those
 // of the loops (see ShareProcessors).
 func (l *Loop) wait(events *[batch]unix.EpollEvent, timeout int) (int, error) {
-	if l.pair.handler != nil {
-		return l.waitArmed(events, timeout)
-	}
 	brief := timeout
 	if brief < 0 || brief > patience {
 		brief = patience
 	}
+	if l.pair.handler != nil {
+		return l.waitArmed(events, brief)
+	}
 	if l.busy || brief == 0 {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(events)), batch, uintptr(brief), 0, 0)
-		if errno != 0 {
-			return 0, errno
-		}
-		if n > 0 || brief == timeout {
-			return int(n), nil
+		n, err := rawEpollWait(l.epfd, events, brief)
+		if err != nil || n > 0 || brief == timeout {
+			return n, err
 		}
 		if timeout > 0 {
 			timeout -= brief

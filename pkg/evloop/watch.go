@@ -54,13 +54,25 @@ func (l *Loop) RegisterListener(fd int, h Handler) (Watch, error) {
 func (l *Loop) register(fd int, events uint32, h Handler) (Watch, error) {
 	w := l.take()
 	s := l.slot(w)
-	ev := unix.EpollEvent{Events: events, Fd: int32(w), Pad: int32(s.gen)}
-	if err := rawEpollAdd(l.epfd, fd, &ev); err != nil {
+	ev := watchEvent(w, s.gen, events)
+	if err := rawEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		l.forget(w)
 		return 0, fmt.Errorf("register descriptor %d: %w", fd, err)
 	}
 	s.handler = h
 	return w, nil
+}
+
+// rewatch changes the events of a registered descriptor. Those that hold already are
+// told again.
+func (l *Loop) rewatch(fd int, w Watch, events uint32) {
+	ev := watchEvent(w, l.slot(w).gen, events)
+	_ = rawEpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev) // fails for none that is registered
+}
+
+// watchEvent asks epoll for events on behalf of a slot in a generation.
+func watchEvent(w Watch, gen, events uint32) unix.EpollEvent {
+	return unix.EpollEvent{Events: events, Fd: int32(w), Pad: int32(gen)}
 }
 
 // Unregister stops the events of fd, registered as w, and leaves it open.
@@ -91,7 +103,7 @@ func (l *Loop) settle() {
 		b := l.Batch()
 		joins := min(len(l.joining), BatchSize)
 		for i, r := range l.joining[:joins] {
-			l.events[i] = unix.EpollEvent{Events: edges, Fd: int32(r.w), Pad: int32(r.gen)}
+			l.events[i] = watchEvent(r.w, r.gen, edges)
 			if l.slot(r.w).gen == r.gen {
 				b.watch(l.epfd, int(r.fd), &l.events[i])
 			}

@@ -109,6 +109,16 @@ func (r *rig) addr() string {
 	return ""
 }
 
+// onLoops calls f for one worker after the other, on its loop.
+func (r *rig) onLoops(f func(w *worker)) {
+	for _, w := range r.workers {
+		done := make(chan struct{})
+		if w.loop.Post(func() { f(w); close(done) }) {
+			<-done
+		}
+	}
+}
+
 func (r *rig) dial() *net.TCPConn {
 	r.t.Helper()
 	c, err := net.DialTimeout("tcp", r.addr(), patience)

@@ -240,24 +240,19 @@ func TestServerIsHurriedFromSecondWrite(t *testing.T) {
 // serverOption is a socket option of the server's end of the only session.
 func (r *rig) serverOption(level, name int) int {
 	r.t.Helper()
-	for _, w := range r.workers {
-		got := make(chan int)
-		w.loop.Post(func() {
-			value := -1
-			if s := w.sessions; s != nil {
-				var err error
-				if value, err = unix.GetsockoptInt(int(s.ends[serverEnd].fd), level, name); err != nil {
-					r.t.Error(err)
-				}
+	value := -1
+	r.onLoops(func(w *worker) {
+		if s := w.sessions; s != nil {
+			var err error
+			if value, err = unix.GetsockoptInt(int(s.ends[serverEnd].fd), level, name); err != nil {
+				r.t.Error(err)
 			}
-			got <- value
-		})
-		if value := <-got; value >= 0 {
-			return value
 		}
+	})
+	if value < 0 {
+		r.t.Fatal("no session")
 	}
-	r.t.Fatal("no session")
-	return 0
+	return value
 }
 
 // A connection that sends once needs no TCP_NODELAY, also when the client's FIN follows.
@@ -312,23 +307,15 @@ func TestUnwatchedConnectionEndsSession(t *testing.T) {
 
 // unwatch has the client's connection of a session in a state refused, if there is one.
 func (r *rig) unwatch(in state) (found bool) {
-	for _, w := range r.workers {
-		done := make(chan bool)
-		w.loop.Post(func() {
-			for s := w.sessions; s != nil; s = s.next {
-				if s.state == in {
-					s.ends[clientEnd].Event(evloop.Unwatched)
-					done <- true
-					return
-				}
+	r.onLoops(func(w *worker) {
+		for s := w.sessions; s != nil && !found; s = s.next {
+			if found = s.state == in; found {
+				s.ends[clientEnd].Event(evloop.Unwatched)
+				return // s is free
 			}
-			done <- false
-		})
-		if <-done {
-			return true
 		}
-	}
-	return false
+	})
+	return found
 }
 
 // Short messages in lockstep cross without waiting for more bytes.

@@ -33,17 +33,11 @@ func armable(t *testing.T) {
 
 // armed is the number of sessions whose receives are armed.
 func (r *rig) armed() (n int) {
-	for _, w := range r.workers {
-		done := make(chan struct{})
-		if w.loop.Post(func() {
-			if w.mover.sole.armed != nil {
-				n++
-			}
-			close(done)
-		}) {
-			<-done
+	r.onLoops(func(w *worker) {
+		if w.mover.sole.armed != nil {
+			n++
 		}
-	}
+	})
 	return n
 }
 
@@ -123,24 +117,13 @@ func TestArmedEndings(t *testing.T) {
 		{name: "silence", line: " cD "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			accepted, release := make(chan *net.TCPConn, 1), make(chan struct{})
-			s := serve(t, func(c *net.TCPConn) {
-				echoUntilStop(c)
-				accepted <- c
-				<-release
-			})
-			defer close(release)
-			conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
+			addr, accepted := handOver(t)
+			conf := testConf(freeAddr(t), "roundrobin", "s1="+addr)
 			if tt.line == " cD " {
 				conf.Proxies[0].Timeouts.Client = time.Second
 			}
 			r := startRig(t, conf, Options{})
-			c := r.dial()
-			r.arm(c)
-			if _, err := c.Write([]byte{stopEcho}); err != nil {
-				t.Fatal(err)
-			}
-			other := <-accepted
+			c, other := r.armedEnds(accepted)
 			switch {
 			case tt.client != nil:
 				tt.client(c)
@@ -180,6 +163,29 @@ func echoUntilStop(c net.Conn) {
 		}
 		_, _ = c.Write(buf)
 	}
+}
+
+// handOver is a server whose connections are the test's own after stopEcho.
+func handOver(t *testing.T) (addr string, accepted <-chan *net.TCPConn) {
+	conns, release := make(chan *net.TCPConn, 1), make(chan struct{})
+	s := serve(t, func(c *net.TCPConn) {
+		echoUntilStop(c)
+		conns <- c
+		<-release
+	})
+	t.Cleanup(func() { close(release) })
+	return s.Addr().String(), conns
+}
+
+// armedEnds are both ends of a session that is armed, the server's from handOver.
+func (r *rig) armedEnds(accepted <-chan *net.TCPConn) (client, server *net.TCPConn) {
+	r.t.Helper()
+	client = r.dial()
+	r.arm(client)
+	if _, err := client.Write([]byte{stopEcho}); err != nil {
+		r.t.Fatal(err)
+	}
+	return client, <-accepted
 }
 
 // What an armed end does not take at once waits, in order.
@@ -222,39 +228,24 @@ func TestArmedSlowReader(t *testing.T) {
 
 // held reports whether a session holds bytes for its server.
 func (r *rig) held() (held bool) {
-	for _, w := range r.workers {
-		done := make(chan struct{})
-		w.loop.Post(func() {
-			for s := w.sessions; s != nil; s = s.next {
-				held = held || s.half[clientEnd].waiting()
-			}
-			close(done)
-		})
-		<-done
-	}
+	r.onLoops(func(w *worker) {
+		for s := w.sessions; s != nil; s = s.next {
+			held = held || s.half[clientEnd].waiting()
+		}
+	})
 	return held
 }
 
 // Both ends fail in one turn, with bytes for each other under way.
 func TestArmedEndsFailTogether(t *testing.T) {
 	armable(t)
-	accepted, release := make(chan *net.TCPConn, 1), make(chan struct{})
-	s := serve(t, func(c *net.TCPConn) {
-		echoUntilStop(c)
-		accepted <- c
-		<-release
-	})
-	defer close(release)
-	conf := testConf(freeAddr(t), "roundrobin", "s1="+s.Addr().String())
+	addr, accepted := handOver(t)
+	conf := testConf(freeAddr(t), "roundrobin", "s1="+addr)
 	conf.Global.NbThread = 1
 	r := startRig(t, conf, Options{})
 	for range 5 {
-		c := r.dial()
-		r.arm(c)
-		if _, err := c.Write([]byte{stopEcho}); err != nil {
-			t.Fatal(err)
-		}
-		ends := []*net.TCPConn{c, <-accepted}
+		c, other := r.armedEnds(accepted)
+		ends := []*net.TCPConn{c, other}
 		r.workers[0].loop.Post(func() {
 			for _, c := range ends {
 				_, _ = c.Write([]byte("last words"))
